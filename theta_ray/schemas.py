@@ -1,0 +1,92 @@
+"""The tables: their Arrow schemas, keys and the reasons for which a row may be turned away.
+
+Text appears in `corpus` only; everything downstream joins on `doc_id`. Vectors are
+`fixed_size_list` columns built in pyarrow, so that polars, DuckDB and Spark read them.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from theta_ray.errors import SchemaError
+
+CORPUS = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("text_hash", pa.binary(16), nullable=False),
+        pa.field("author_id", pa.string()),
+        pa.field("context_id", pa.string()),
+        pa.field("parent_id", pa.string()),
+        pa.field("container", pa.string()),
+        pa.field("created_at", pa.timestamp("us", tz="UTC")),
+        pa.field("lang", pa.string()),
+        pa.field("tags", pa.list_(pa.string()), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("score", pa.int64()),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("source_ref", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+STORE_TYPES = {"float16": pa.float16(), "float32": pa.float32()}
+
+
+def embeddings_schema(dim: int, store_dtype: str) -> pa.Schema:
+    """Schema of an `embeddings` table of `dim` columns stored as float16 or float32."""
+    return pa.schema(
+        [
+            pa.field("doc_id", pa.string(), nullable=False),
+            pa.field("embedding", pa.list_(STORE_TYPES[store_dtype], dim), nullable=False),
+            pa.field("num_tokens", pa.int32(), nullable=False),
+        ]
+    )
+
+
+KEYS = {"corpus": "doc_id", "embeddings": "doc_id", "quarantine": None}
+
+# Damaged rows count against `corpus.max_damaged_share`; filtered rows are turned away because the recipe asks.
+DAMAGED = {
+    "bad_record": "the line is not valid JSON, CSV or a record of this format",
+    "bad_encoding": "the bytes are not UTF-8",
+    "record_too_large": "one record is larger than the limit of 64 MiB",
+    "truncated_file": "the compressed file ends in the middle; the rows before the break are kept",
+    "missing_id": "the id column is empty",
+    "damaged_id": "the id is a float beyond 2^53, so its last digits are gone",
+    "missing_text": "the text column is empty or absent",
+    "bad_time": "the time is neither ISO 8601, Unix seconds nor a Twitter date",
+    "bad_score": "the score is not a whole number",
+    "non_finite_embedding": "the embedding has NaN or infinite values",
+    "zero_embedding": "the embedding is the zero vector",
+}
+FILTERED = {
+    "control_message": "a stream notice (delete, limit, error), not a document",
+    "deleted_text": "the platform replaced the text by [deleted] or [removed]",
+    "too_short": "fewer characters than corpus.min_chars",
+    "too_long": "more characters than corpus.max_chars",
+    "other_language": "the language is not in corpus.keep_languages",
+    "duplicate_id": "an earlier row has the same doc_id",
+    "duplicate_text": "an earlier row has the same normalised text (corpus.duplicates: drop)",
+}
+
+
+def check_schema(actual: pa.Schema, expected: pa.Schema, where: str) -> None:
+    """Raise SchemaError with every difference in one line when `actual` is not `expected`."""
+    problems = []
+    for field in expected:
+        if field.name not in actual.names:
+            problems.append(f"no column {field.name}")
+        elif actual.field(field.name).type != field.type:
+            problems.append(f"{field.name} is {actual.field(field.name).type}, not {field.type}")
+    problems += [f"unknown column {name}" for name in actual.names if name not in expected.names]
+    if problems:
+        raise SchemaError(f"{where}: {'; '.join(problems)}; write it again with this version's stage")
