@@ -79,7 +79,7 @@ def _read(path: str) -> _Source:
         text = data.decode("utf-8")
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1
+                line = getattr(event.start_mark, "line", 0) + 1
                 source.problems.append(f"{path}:{line}: anchors and aliases are not read; write the value out")
                 return source
         node = yaml.compose(text, Loader=yaml.SafeLoader)

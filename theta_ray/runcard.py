@@ -57,6 +57,8 @@ class RunCard:
     figures: dict[str, Any]
     quarantined: dict[str, int]
     seconds: dict[str, float] = field(default_factory=dict)
+    worker_seconds: dict[str, float] = field(default_factory=dict)
+    """What the workers spent their time on, summed over all of them."""
     recipe: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -70,9 +72,9 @@ class RunCard:
         lines += [_line(name.replace("_", " "), value) for name, value in self.figures.items()]
         lines += [_line("quarantined", sum(self.quarantined.values()))]
         lines += [_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
-        if self.seconds:
-            phases = "   ".join(f"{name} {value:.1f}" for name, value in self.seconds.items())
-            lines += [_line("seconds", phases)]
+        for name, seconds in (("seconds", self.seconds), ("worker seconds", self.worker_seconds)):
+            if seconds:
+                lines += [_line(name, "   ".join(f"{phase} {value:.1f}" for phase, value in seconds.items()))]
         lines += [_line("result", self.path)]
         return "".join(card.page() for card in self.upstream) + "\n" + "\n".join(lines) + "\n"
 

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from theta_ray.config import Config, Resources
 from theta_ray.errors import BUG_EXIT_CODE, ConfigError, InputError, ThetaError, WorkerLostError
@@ -128,7 +128,7 @@ def cluster(resources: Resources) -> Iterator[None]:
         return
     if "RAY_ADDRESS" in os.environ:
         try:
-            ray.init(runtime_env={"env_vars": WORKER_ENV}, log_to_driver=False, logging_level="warning")
+            ray.init(runtime_env={"env_vars": WORKER_ENV}, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError) as error:
             raise InputError(_cluster_hint(error)) from error
     else:
@@ -136,7 +136,7 @@ def cluster(resources: Resources) -> Iterator[None]:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="warning")
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     try:
         yield
     finally:
@@ -168,7 +168,8 @@ def map_tasks(
 
     remote = ray.remote(max_retries=resources.max_retries, num_cpus=1)(function)
     window = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    todo, running = list(reversed(items)), []
+    todo = list(reversed(items))
+    running: list[Any] = []
     while todo or running:
         while todo and len(running) < window:
             running.append(remote.remote(todo.pop()))
@@ -179,17 +180,30 @@ def map_tasks(
 
 
 def result_of(reference: Any) -> Any:
-    """`ray.get` with our own errors unwrapped and lost workers told in one line."""
+    """`ray.get`, with what the worker raised instead of Ray's wrapping of it."""
     import ray
 
     try:
         return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ThetaError):
-            raise error.cause from None
-        raise
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise WorkerLostError(f"a worker was lost too often: {str(error).splitlines()[0]}; rerun to go on") from error
+    except ray.exceptions.RayError as error:
+        raise_cause(error)
+
+
+def raise_cause(error: BaseException) -> NoReturn:
+    """Raise what lies at the bottom of an error of Ray: our own error, a lost worker, or itself."""
+    import ray
+
+    lost = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ThetaError):
+            raise cause from None
+        if isinstance(cause, lost):
+            raise WorkerLostError(
+                f"a worker was lost too often: {str(cause).splitlines()[0]}; rerun to go on"
+            ) from error
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    raise error
 
 
 class Progress:

@@ -269,13 +269,15 @@ def read_manifest(partition: Partition) -> dict[str, Any] | None:
         return None
 
 
-def read_shard(partition: Partition, shard: str, *, row_groups: list[int] | None = None) -> pa.Table:
-    """One shard of a table (or some of its row groups), its schema checked."""
+def read_shard(
+    partition: Partition, shard: str, *, columns: list[str] | None = None, row_groups: list[int] | None = None
+) -> pa.Table:
+    """One shard of a table, or some of its columns and row groups."""
     uri = partition.at(f"{shard}.parquet")
     fs, path = open_filesystem(uri)
     with fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
         groups = row_groups if row_groups is not None else list(range(parquet.num_row_groups))
-        return parquet.read_row_groups(groups)
+        return parquet.read_row_groups(groups, columns=columns)
 
 
 def open_table(partition: Partition, schema: pa.Schema) -> Any:

@@ -1,0 +1,119 @@
+"""Records of all shards in, the committed embeddings table and its run card out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from theta_ray.config import Config
+from theta_ray.encoder.shard import EmbedJob
+from theta_ray.errors import StageError
+from theta_ray.runcard import Phases, RunCard, versions
+from theta_ray.schemas import QUARANTINE, embeddings_schema
+from theta_ray.store import Record, commit, read_records
+
+COLLAPSED_COSINE = 0.9999
+
+
+@dataclass
+class Work:
+    """What this run did, next to what was finished before it."""
+
+    phases: Phases = field(default_factory=Phases)
+    worker_seconds: dict[str, float] = field(default_factory=dict)
+    num_shards: int = 0
+    num_made: int = 0
+    num_rows: int = 0
+    num_tokens: int = 0
+
+    def add(self, receipt: dict[str, Any]) -> Record:
+        """Count one receipt; its record."""
+        record = Record(**receipt["record"])
+        self.num_made += 1
+        self.num_rows += record.num_rows
+        self.num_tokens += record.details["num_tokens"]
+        for name, seconds in receipt["seconds"].items():
+            self.worker_seconds[name] = self.worker_seconds.get(name, 0.0) + seconds
+        return record
+
+
+def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Record]) -> dict[str, Any]:
+    """Check the counts, commit quarantine and embeddings; the figures of the whole table."""
+    details = [record.details for record in records]
+    quarantined: dict[str, int] = {}
+    for record in records:
+        for reason, count in record.quarantined.items():
+            quarantined[reason] = quarantined.get(reason, 0) + count
+    counts = {
+        "num_rows_in": manifest["num_rows"],
+        "num_rows": sum(record.num_rows for record in records),
+        "num_quarantined": sum(quarantined.values()),
+        **{f"num_{n}": sum(d[f"num_{n}"] for d in details) for n in ("texts", "tokens", "padded_tokens", "compared")},
+    }
+    if counts["num_rows_in"] != counts["num_rows"] + counts["num_quarantined"]:
+        raise StageError(
+            f"{job.embeddings.path}: {counts['num_rows_in']} rows in, {counts['num_rows']} out and "
+            f"{counts['num_quarantined']} quarantined; use another --root and report this as a bug"
+        )
+    spreads = [d["mean_cosine"] for d in details if d["mean_cosine"] is not None]
+    if spreads and min(spreads) > COLLAPSED_COSINE:
+        raise StageError(
+            f"{job.embeddings.path}: all vectors are alike (mean cosine {min(spreads):.6f}); "
+            "check encoder.pooling, encoder.adapter and that the texts differ"
+        )
+    if quarantined:
+        rejected = read_records(job.quarantine)
+        commit(job.quarantine, QUARANTINE, [rejected[r.shard] for r in records if r.quarantined], {})
+    cosines = [d["min_cosine"] for d in details if d["min_cosine"] is not None]
+    body = {
+        "counts": counts,
+        "quarantined": quarantined,
+        "min_cosine": min(cosines, default=None),
+        "sections": {"encoder": job.encoder.model_dump(mode="json"), "embed": job.embed.model_dump(mode="json")},
+        "inputs": _inputs(job),
+    }
+    commit(job.embeddings, embeddings_schema(job.dim, job.embed.store_dtype), records, body)
+    return body
+
+
+def _inputs(job: EmbedJob) -> dict[str, Any]:
+    return {
+        "corpus": {"path": job.corpus.path, "fingerprint": job.corpus.fingerprint},
+        "model": job.source.identity,
+        "adapter": job.source.adapter_identity,
+    }
+
+
+def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -> RunCard:
+    """The run card: figures of the table, rates of this run."""
+    counts, seconds = body["counts"], work.phases.seconds["embed"]
+    return RunCard(
+        stage="embed",
+        status="committed",
+        path=job.embeddings.path,
+        fingerprint=job.embeddings.fingerprint,
+        date=job.embeddings.date,
+        figures={
+            "documents_in": counts["num_rows_in"],
+            "embedded": counts["num_rows"],
+            "distinct_texts": counts["num_texts"],
+            "duplicates_collapsed": counts["num_rows_in"] - counts["num_texts"],
+            "tokens": counts["num_tokens"],
+            "tokens_per_second": round(work.num_tokens / seconds, 1),
+            "documents_per_second": round(work.num_rows / seconds, 1),
+            "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
+            "smallest_cosine": body["min_cosine"],
+            "rows_compared": counts["num_compared"],
+            "vectors": f"{job.dim} x {job.embed.store_dtype}",
+            "shards": work.num_shards,
+            "shards_made_by_this_run": work.num_made,
+        },
+        quarantined=body["quarantined"],
+        seconds=work.phases.seconds,
+        worker_seconds={name: round(value, 3) for name, value in work.worker_seconds.items()},
+        recipe=config.recipe.model_dump(mode="json"),
+        resources=config.resources.model_dump(mode="json"),
+        inputs=body["inputs"],
+        seeds={"parity_rows": job.embed.seed},
+        versions=versions(),
+    )

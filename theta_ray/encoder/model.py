@@ -1,0 +1,116 @@
+"""A model folder (and adapter) in, a frozen module on one device out.
+
+safetensors only, never the folder's own code, and no weight may be missing: transformers fills a
+gap with random numbers and a warning, which here is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from theta_ray.encoder.source import ModelSource
+from theta_ray.errors import ConfigError, InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load_config(source: ModelSource) -> Any:
+    """The transformers configuration of a model folder.
+
+    Raises:
+        InputError: a model type that this version of transformers does not have.
+    """
+    from transformers import AutoConfig
+
+    return _from_folder(AutoConfig.from_pretrained, source)
+
+
+def load_tokenizer(source: ModelSource) -> Any:
+    """The transformers tokenizer of a model folder."""
+    from transformers import AutoTokenizer
+
+    return _from_folder(AutoTokenizer.from_pretrained, source)
+
+
+def _from_folder(load: Callable[..., Any], source: ModelSource, **options: Any) -> Any:
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        return load(source.folder, trust_remote_code=False, local_files_only=True, **options)
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"encoder.model {source.folder}: transformers cannot load it ({reason}); check the folder or its version"
+        ) from error
+
+
+def load_model(source: ModelSource, *, precision: str, device: str, pooling: str) -> torch.nn.Module:
+    """The model in evaluation mode.
+
+    Args:
+        source: from `resolve_model`.
+        precision: `float32`, `bfloat16` or `float16`.
+        device: a torch device, such as `cpu` or `cuda`.
+        pooling: `pooler` keeps the pooler, and needs its weights; others do without it.
+
+    Raises:
+        InputError: files that do not make this model, or an adapter made for another one.
+        ConfigError: an encoder-decoder.
+    """
+    from transformers import AutoModel
+
+    if getattr(load_config(source), "is_encoder_decoder", False):
+        raise ConfigError(f"encoder.model {source.folder}: is an encoder-decoder; use an encoder or a decoder")
+    model, loading = _from_folder(
+        AutoModel.from_pretrained, source, dtype=DTYPES[precision], use_safetensors=True, output_loading_info=True
+    )
+    missing = {key for key in loading["missing_keys"] if not key.startswith("pooler.")}
+    if missing or loading["mismatched_keys"]:
+        first = sorted([*missing, *(str(key) for key in loading["mismatched_keys"])])[0]
+        raise InputError(
+            f"encoder.model {source.folder}: weights do not fit the configuration (such as {first}); fetch it again"
+        )
+    has_pooler = hasattr(model, "pooler") and not any(k.startswith("pooler.") for k in loading["missing_keys"])
+    if hasattr(model, "pooler") and (not has_pooler or pooling != "pooler"):
+        model.pooler = None
+    if source.adapter_folder is not None:
+        model = _add_adapter(model, source.adapter_folder)
+    frozen: torch.nn.Module = model.to(device).eval().requires_grad_(False)
+    return frozen
+
+
+def has_pooler(model: Any) -> bool:
+    """Whether the model has a pooler with trained weights."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return getattr(inner, "pooler", None) is not None
+
+
+def _add_adapter(model: Any, folder: str) -> Any:
+    """The model with a PEFT adapter whose every tensor found its place."""
+    from peft import PeftConfig, PeftModel
+    from safetensors import safe_open
+
+    try:
+        config = PeftConfig.from_pretrained(folder)
+        adapted = PeftModel.from_pretrained(model, folder, config=config, is_trainable=False, use_safetensors=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise InputError(
+            f"encoder.adapter {folder}: does not fit {type(model).__name__} ({lines[min(1, len(lines) - 1)]}); "
+            "name the base model it was trained on"
+        ) from error
+    with safe_open(f"{folder}/adapter_model.safetensors", framework="pt") as file:
+        stored = set(file.keys())
+    adapter_names = {name.replace(".default", "") for name, _ in adapted.named_parameters() if "lora_" in name}
+    lora_stored = {name for name in stored if "lora_" in name}
+    if lora_stored != adapter_names:
+        odd = sorted(lora_stored ^ adapter_names)[0]
+        raise InputError(
+            f"encoder.adapter {folder}: {odd} has no partner in {type(model).__name__}; name its base model"
+        )
+    return adapted

@@ -1,0 +1,204 @@
+"""One shard of the embeddings table, from corpus rows to the committed object. No Ray here.
+
+corpus row groups -> texts, each distinct one once -> token sequences          (tokenize_shard, CPU)
+-> vectors -> rows again -> quarantine what is no vector -> compare a few rows
+   with plain transformers -> write under the fixed name -> record             (ShardEmbedder)
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.encoder import TextEncoder, make_tokenizer
+from theta_ray.encoder.model import load_model
+from theta_ray.encoder.reference import Reference
+from theta_ray.encoder.source import ModelSource, resolve_model
+from theta_ray.encoder.tokenize import Tokenizer
+from theta_ray.encoder.tokenized import ShardTask, TokenizedShard
+from theta_ray.errors import InputError, StageError
+from theta_ray.schemas import QUARANTINE, embeddings_schema
+from theta_ray.store import Partition, ShardWriter, read_shard
+
+# Below this many texts a shard says nothing about whether all vectors are alike.
+MIN_TEXTS_FOR_SPREAD = 8
+
+
+@dataclass(frozen=True)
+class EmbedJob:
+    """What every worker of a run needs to know."""
+
+    corpus: Partition
+    embeddings: Partition
+    encoder: Encoder
+    embed: Embed
+    source: ModelSource
+    dim: int
+    device: str
+    threads: int
+    batch_tokens: int
+
+    @property
+    def quarantine(self) -> Partition:
+        """Where rows without an embedding go."""
+        return Partition(self.embeddings.root, "quarantine", self.embeddings.fingerprint, self.embeddings.date)
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(encoder: Encoder, source: ModelSource) -> Tokenizer:
+    """One tokenizer per worker process."""
+    return make_tokenizer(encoder, source)
+
+
+def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
+    """Read a shard's rows and tokenise each distinct text once."""
+    started = time.perf_counter()
+    table = read_shard(job.corpus, task.corpus_shard, columns=["doc_id", "text"], row_groups=list(task.row_groups))
+    read = time.perf_counter()
+    # The exact text, not its normalised hash: a cased model tells "US" from "us".
+    texts = table.column("text").combine_chunks().dictionary_encode()
+    distinct = texts.dictionary.to_pylist()
+    text_of_row = texts.indices.to_numpy().astype(np.int32)
+    sequences = _tokenizer(job.encoder, job.source).encode(distinct)
+    return TokenizedShard(
+        task=task,
+        doc_ids=table.column("doc_id").combine_chunks(),
+        text_of_row=text_of_row,
+        sequences=sequences,
+        parity_texts=tuple(distinct[text_of_row[row]] for row in task.parity_rows),
+        seconds={"read": read - started, "tokenize": time.perf_counter() - read},
+    )
+
+
+class ShardEmbedder:
+    """A loaded model that turns tokenised shards into committed ones."""
+
+    def __init__(self, job: EmbedJob) -> None:
+        import torch
+
+        torch.set_num_threads(job.threads)
+        self.job = job
+        source = resolve_model(job.encoder)
+        if (source.identity, source.adapter_identity) != (job.source.identity, job.source.adapter_identity):
+            raise InputError(
+                f"encoder.model {job.encoder.model}: this node has {source.identity}, the driver has "
+                f"{job.source.identity}; copy the same files to every node"
+            )
+        self.encoder = TextEncoder(job.encoder, job.embed, source, device=job.device)
+        self._reference: Reference | None = None
+
+    def embed(self, shard: TokenizedShard) -> dict[str, Any]:
+        """Make, check and write one shard; its record and seconds as JSON values."""
+        job, seconds = self.job, dict(shard.seconds)
+        vectors, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=job.batch_tokens)
+        seconds["forward"] = work.seconds
+        stored = vectors.astype(job.embed.store_dtype)
+        reasons = vector_problems(stored)
+        started = time.perf_counter()
+        parity = self._check_parity(shard, stored, reasons)
+        seconds["parity"] = time.perf_counter() - started
+        started = time.perf_counter()
+        details = {
+            "num_rows_in": shard.task.num_rows,
+            "num_texts": shard.sequences.num_texts,
+            "num_tokens": work.num_tokens,
+            "num_padded_tokens": work.num_padded_tokens,
+            "mean_cosine": mean_cosine(stored[reasons == ""]),
+            **parity,
+        }
+        record = write_shard(job, shard, stored, reasons, details)
+        seconds["write"] = time.perf_counter() - started
+        return {"record": asdict(record), "seconds": seconds}
+
+    def _check_parity(
+        self, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any]
+    ) -> dict[str, Any]:
+        """Compare the drawn rows with plain transformers in float32, one text at a time."""
+        lowest, lowest_row, compared = 1.0, None, 0
+        for row, text in zip(shard.task.parity_rows, shard.parity_texts, strict=True):
+            index = shard.text_of_row[row]
+            if reasons[index]:
+                continue
+            ours, reference = stored[index].astype(np.float64), self.reference.embed(text).double().numpy()
+            cosine = float(ours @ reference / (np.linalg.norm(ours) * np.linalg.norm(reference)))
+            compared += 1
+            if not cosine >= lowest:
+                lowest, lowest_row = cosine, row
+        doc_id = None if lowest_row is None else shard.doc_ids[lowest_row].as_py()
+        if lowest < self.job.embed.min_cosine or np.isnan(lowest):
+            raise StageError(
+                f"{shard.task.shard}: document {doc_id} has cosine {lowest:.6f} with plain transformers, "
+                f"embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, or accept less in the recipe"
+            )
+        return {"num_compared": compared, "min_cosine": round(lowest, 7) if compared else None}
+
+    @property
+    def reference(self) -> Reference:
+        """Plain transformers in float32: the same module where that is its precision already."""
+        if self._reference is None:
+            job, model = self.job, self.encoder.model
+            if job.encoder.precision != "float32":
+                pooling = self.encoder.rules.pooling
+                model = load_model(job.source, precision="float32", device=job.device, pooling=pooling)
+            self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.encoder.rules)
+        return self._reference
+
+
+def vector_problems(vectors: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
+    """For each vector the reason why it cannot be stored, or an empty string."""
+    wide = vectors.astype(np.float32)
+    reasons = np.where((wide == 0).all(axis=1), "zero_embedding", "").astype("<U32")
+    reasons[~np.isfinite(wide).all(axis=1)] = "non_finite_embedding"
+    return reasons
+
+
+def mean_cosine(vectors: npt.NDArray[Any]) -> float | None:
+    """Mean cosine over all pairs of distinct texts; near 1 the embeddings have collapsed. None for few."""
+    count = len(vectors)
+    if count < MIN_TEXTS_FOR_SPREAD:
+        return None
+    wide = vectors.astype(np.float64)
+    total = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).sum(axis=0)
+    return round(float((total @ total - count) / (count * (count - 1))), 6)
+
+
+def write_shard(
+    job: EmbedJob, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any], details: dict[str, Any]
+) -> Any:
+    """Put the quarantined rows and then the shard in place; rows in = rows out + quarantined."""
+    reason_of_row = reasons[shard.text_of_row]
+    kept = np.flatnonzero(reason_of_row == "")
+    bad = np.flatnonzero(reason_of_row != "")
+    counts: dict[str, int] = {}
+    if len(bad):
+        names = reason_of_row[bad].tolist()
+        counts = {reason: names.count(reason) for reason in sorted(set(names))}
+        ids = shard.doc_ids.take(pa.array(bad)).to_pylist()
+        rows = [{"stage": "embed", "source_ref": i, "reason": r, "detail": ""} for i, r in zip(ids, names, strict=True)]
+        with ShardWriter(job.quarantine, shard.task.shard, QUARANTINE) as writer:
+            writer.write(pa.Table.from_pylist(rows, schema=QUARANTINE))
+            writer.publish()
+    if len(kept) + len(bad) != shard.task.num_rows:
+        raise StageError(
+            f"{job.embeddings.at(shard.task.shard)}: {shard.task.num_rows} rows in, {len(kept)} out and {len(bad)} "
+            "quarantined; the corpus shard changed, prepare it again under another --root"
+        )
+    schema = embeddings_schema(job.dim, job.embed.store_dtype)
+    tokens_per_text = shard.sequences.tokens_per_text()
+    text_of_kept = shard.text_of_row[kept]
+    flat = pa.array(stored[text_of_kept].reshape(-1))
+    columns = [
+        shard.doc_ids.take(pa.array(kept)),
+        pa.FixedSizeListArray.from_arrays(flat, job.dim),
+        pa.array(tokens_per_text[text_of_kept], pa.int32()),
+    ]
+    with ShardWriter(job.embeddings, shard.task.shard, schema) as writer:
+        writer.write(pa.Table.from_arrays(columns, names=schema.names))
+        return writer.publish(quarantined=counts, details=details)

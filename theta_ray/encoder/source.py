@@ -1,0 +1,229 @@
+"""Where a model comes from and what its folder says: hub id, local folder or installed package.
+
+Only configuration, tokenizer files and safetensors are ever read. A folder that would need its own
+Python code, or that holds weights in a pickle, is refused. A folder in the layout of
+sentence-transformers (modules.json) brings its pooling, normalisation, prompts and length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from theta_ray.config import Encoder
+from theta_ray.errors import ConfigError, InputError
+from theta_ray.store import file_sha256
+
+READ_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
+POOLING_OF_MODE = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
+POOLING_OF_FLAG = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "lasttoken",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+}
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model (and adapter) on this machine, and the identity that enters fingerprints."""
+
+    folder: str
+    identity: str
+    """`hub id@commit`, or `sha256:` over the names and contents of the folder's files."""
+    adapter_folder: str | None = None
+    adapter_identity: str | None = None
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """What a sentence-transformers folder says; None and empty where it says nothing."""
+
+    pooling: str | None = None
+    normalize: bool | None = None
+    max_length: int | None = None
+    prompts: tuple[tuple[str, str], ...] = ()
+    lower_case: bool = False
+    problem: str | None = None
+    """Why the folder's own pooling cannot be used, if so."""
+
+
+def resolve_model(encoder: Encoder) -> ModelSource:
+    """Find the model and adapter of a recipe on this machine, fetching a hub model where needed.
+
+    Raises:
+        InputError: not found, not safetensors, or weights other than `weights_sha256`.
+    """
+    name = encoder.model
+    if name.startswith("package:"):
+        folder = _package_folder(name)
+        identity = f"sha256:{folder_digest(folder)}"
+    elif os.path.isabs(name) or name.startswith("~"):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"encoder.model {name}: no such folder on this machine; copy the model to every node")
+        identity = f"sha256:{folder_digest(folder)}"
+    else:
+        folder, commit = _hub_folder(name, encoder.revision)
+        identity = f"{name}@{commit}"
+    _refuse_unsafe(folder, name)
+    if encoder.weights_sha256 is not None:
+        found = weights_sha256(folder)
+        if found != encoder.weights_sha256:
+            raise InputError(
+                f"encoder.model {name}: weights have SHA-256 {found}, the recipe pins {encoder.weights_sha256}; "
+                "get the pinned weights, or change weights_sha256 if you trust these"
+            )
+    if encoder.adapter is None:
+        return ModelSource(str(folder), identity)
+    adapter = Path(encoder.adapter).expanduser()
+    if not (adapter / "adapter_config.json").is_file() or not (adapter / "adapter_model.safetensors").is_file():
+        raise InputError(
+            f"encoder.adapter {adapter}: needs adapter_config.json and adapter_model.safetensors; "
+            "save it with PEFT's save_pretrained (safetensors)"
+        )
+    return ModelSource(str(folder), identity, str(adapter), f"sha256:{folder_digest(adapter)}")
+
+
+def _package_folder(name: str) -> Path:
+    """`package:NAME/FOLDER`: found without importing, so that none of the package's code runs."""
+    package, _, inner = name.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or spec.origin is None:
+        hint = f'pip install "{package.replace("_", "-")}"'
+        raise InputError(f"encoder.model {name}: package {package} is not installed; {hint} on every node")
+    folder = Path(spec.origin).parent / inner
+    if ".." in inner or not folder.is_dir():
+        raise InputError(f"encoder.model {name}: package {package} has no folder {inner}; check the recipe")
+    return folder
+
+
+def _hub_folder(name: str, revision: str | None) -> tuple[Path, str]:
+    """Snapshot folder and commit of a hub model; from the cache alone where HF_HUB_OFFLINE is set."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(READ_PATTERNS)))
+    except HFValidationError as error:
+        raise ConfigError(
+            f"encoder.model {name}: neither a hub id (owner/name), an absolute folder nor package:NAME/FOLDER"
+        ) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"encoder.model {name}@{revision or 'main'}: cannot be fetched ({reason}); check the id, "
+            "log in for gated models, or name a local folder"
+        ) from error
+    return folder, folder.name
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """Files of a model that can decide its result, sorted by name."""
+    found = {path for pattern in READ_PATTERNS for path in folder.rglob(pattern) if path.is_file()}
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over names and contents of a model folder's files."""
+    lines = [f"{file_sha256(str(path))}  {path.relative_to(folder).as_posix()}\n" for path in _model_files(folder)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def weights_sha256(folder: Path) -> str:
+    """SHA-256 of the weights: of the one file, or of the lines `<sha256>  <name>` of several."""
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) == 1:
+        return file_sha256(str(files[0]))
+    return hashlib.sha256("".join(f"{file_sha256(str(f))}  {f.name}\n" for f in files).encode()).hexdigest()
+
+
+def num_parameters(folder: str) -> int:
+    """Weights of a model, word embeddings left out, read off the headers of its safetensors files."""
+    total = 0
+    for path in Path(folder).glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__" and "embed" not in name:
+                total += math.prod(tensor["shape"])
+    return total
+
+
+def _refuse_unsafe(folder: Path, name: str) -> None:
+    config = _read_json(folder / "config.json")
+    if not config:
+        raise InputError(f"encoder.model {name}: no config.json in {folder}; name a folder saved by transformers")
+    if config.get("auto_map"):
+        raise InputError(
+            f"encoder.model {name}: needs its own Python code (auto_map), which is never run; "
+            "use a model type that transformers has"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise InputError(
+            f"encoder.model {name}: no *.safetensors weights in {folder}; convert them "
+            "(load with transformers where you trust them, then save_pretrained)"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); fetch the model again") from error
+    return value if isinstance(value, dict) else {"modules": value}
+
+
+def read_folder_settings(folder: str) -> FolderSettings:
+    """Pooling, normalisation, length and prompts that a sentence-transformers folder asks for."""
+    root = Path(folder)
+    modules = _read_json(root / "modules.json").get("modules", [])
+    if not modules:
+        return FolderSettings()
+    transformer = _read_json(root / "sentence_bert_config.json")
+    prompts = _read_json(root / "config_sentence_transformers.json")
+    pooling, normalize, problem = None, False, None
+    for module in modules:
+        kind = str(module["type"]).rsplit(".", 1)[-1]
+        if kind == "Pooling":
+            pooling, problem = _pooling_of(_read_json(root / module["path"] / "config.json"))
+        elif kind == "Normalize":
+            normalize = True
+        elif kind != "Transformer":
+            pooling, problem = None, f"module {kind} of modules.json is not supported"
+            break
+    named = dict(prompts.get("prompts") or {})
+    default = prompts.get("default_prompt_name")
+    if default and "document" not in named:
+        named["document"] = named[default]
+    return FolderSettings(
+        pooling=pooling,
+        normalize=normalize,
+        max_length=transformer.get("max_seq_length"),
+        prompts=tuple(sorted(named.items())),
+        lower_case=bool(transformer.get("do_lower_case")),
+        problem=problem,
+    )
+
+
+def _pooling_of(config: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The pooling of a Pooling module, or what is the matter with it."""
+    modes = config.get("pooling_mode")
+    if modes is None:
+        modes = [mode for flag, mode in POOLING_OF_FLAG.items() if config.get(flag)]
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    if len(modes) != 1 or modes[0] not in POOLING_OF_MODE:
+        return None, f"pooling {'+'.join(modes)} is not supported"
+    if config.get("include_prompt") is False:
+        return None, "pooling with include_prompt: false is not supported"
+    return POOLING_OF_MODE[modes[0]], None
