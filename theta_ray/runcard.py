@@ -69,16 +69,16 @@ class RunCard:
     def page(self) -> str:
         """A page for a terminal, upstream stages first."""
         lines = [f"{self.stage}  {self.date}  {self.status}".rstrip(), RULE]
-        lines += [_line(name.replace("_", " "), value) for name, value in self.figures.items()]
-        lines += [_line("quarantined", sum(self.quarantined.values()))]
-        lines += [_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
+        lines += [page_line(name.replace("_", " "), value) for name, value in self.figures.items()]
+        lines += [page_line("quarantined", sum(self.quarantined.values()))]
+        lines += [page_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
         for name, seconds in (("seconds", self.seconds), ("worker seconds", self.worker_seconds)):
             if seconds:
-                lines += [_line(name, "   ".join(f"{phase} {value:.1f}" for phase, value in seconds.items()))]
-        lines += [_line("result", self.path)]
+                lines += [page_line(name, "   ".join(f"{phase} {value:.1f}" for phase, value in seconds.items()))]
+        lines += [page_line("result", self.path)]
         return "".join(card.page() for card in self.upstream) + "\n" + "\n".join(lines) + "\n"
 
-    def json_line(self) -> str:
+    def jsonpage_line(self) -> str:
         """The run in one line of JSON, for scripts."""
         values = {"stage": self.stage, "status": self.status, "path": self.path, "date": self.date}
         return json.dumps({**values, **self.figures, "quarantined": self.quarantined}) + "\n"
@@ -118,13 +118,14 @@ class Plan:
         lines = []
         for step in self.steps:
             lines += ["", f"{step.stage}  {step.status}", RULE]
-            lines += [_line(name.replace("_", " "), value) for name, value in step.figures.items()]
-            lines += [_line("result", step.path)]
+            lines += [page_line(name.replace("_", " "), value) for name, value in step.figures.items()]
+            lines += [page_line("result", step.path)]
         lines += ["", "recipe", RULE, *_tree(self.recipe, 0), "", "nothing was started"]
         return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _line(name: str, value: Any) -> str:
+def page_line(name: str, value: Any) -> str:
+    """One name and value of a page, numbers with thousands separators."""
     if isinstance(value, bool) or value is None:
         text = {True: "yes", False: "no", None: "unknown"}[value]
     elif isinstance(value, int):
@@ -134,6 +135,13 @@ def _line(name: str, value: Any) -> str:
     else:
         text = str(value)
     return f"  {name:<26}{text}"
+
+
+def printable(text: str, width: int) -> str:
+    """One line of at most `width` characters that cannot steer a terminal: texts are hostile."""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(clean.split())
+    return line if len(line) <= width else line[: width - 1] + "\u2026"
 
 
 def _tree(value: Any, depth: int) -> list[str]:

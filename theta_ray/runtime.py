@@ -1,8 +1,8 @@
 """What all jobs share: options, logging, exit codes, Ray, and tasks over shards.
 
-A job is `main(stage)`; a stage is a module with `plan(config, day) -> Plan` and
-`run(config, day) -> RunCard`. Ray is imported inside functions, so that a wrong key in a
-recipe is reported in a fraction of a second.
+A job is `main(stage)`; a stage is a module with `plan(config, day)`, which gives a plan, and
+`run(config, day)`, which gives a run card. Ray is imported inside functions, so that a wrong key
+in a recipe is reported in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from theta_ray.config import Config, Resources
 from theta_ray.errors import BUG_EXIT_CODE, ConfigError, InputError, ThetaError, WorkerLostError
 from theta_ray.recipe_files import load_config
-from theta_ray.runcard import Plan, RunCard
+from theta_ray.runcard import Plan
 
 logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 30.0
@@ -33,13 +33,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Shown(Protocol):
+    """What a stage gives back: a page for people and a line for scripts."""
+
+    def page(self) -> str:
+        """The page."""
+
+    def json_line(self) -> str:
+        """The line."""
+
+
 class Stage(Protocol):
     """What a job needs of a stage module."""
 
     def plan(self, config: Config, day: str) -> Plan:
         """What would run, without starting anything."""
 
-    def run(self, config: Config, day: str) -> RunCard:
+    def run(self, config: Config, day: str) -> Shown:
         """Read tables, commit tables, tell how it went."""
 
 

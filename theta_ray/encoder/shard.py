@@ -135,7 +135,8 @@ class ShardEmbedder:
         if lowest < self.job.embed.min_cosine or np.isnan(lowest):
             raise StageError(
                 f"{shard.task.shard}: document {doc_id} has cosine {lowest:.6f} with plain transformers, "
-                f"embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, or accept less in the recipe"
+                f"embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, "
+                "or accept less in the recipe"
             )
         return {"num_compared": compared, "min_cosine": round(lowest, 7) if compared else None}
 

@@ -37,7 +37,8 @@ class ShardTask:
     def from_json(text: str) -> ShardTask:
         """The task that `to_json` wrote."""
         values: dict[str, Any] = json.loads(text)
-        return ShardTask(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        values.update({name: tuple(values[name]) for name in ("row_groups", "parity_rows")})
+        return ShardTask(**values)
 
 
 @dataclass(frozen=True)

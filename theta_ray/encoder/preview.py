@@ -1,0 +1,134 @@
+"""Stage that only reads: the committed corpus and embeddings as one short page with examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from theta_ray.config import Config
+from theta_ray.encoder import embed
+from theta_ray.encoder.neighbours import nearest_neighbours
+from theta_ray.encoder.shard import EmbedJob
+from theta_ray.errors import InputError
+from theta_ray.runcard import RULE, Plan, RunCard, load_run_card, page_line, printable
+from theta_ray.schemas import CORPUS
+from theta_ray.store import open_table, read_manifest, read_shard
+
+NUM_EXAMPLES, NUM_NEIGHBOURS = 3, 2
+MAX_ROWS = 20_000
+WIDTH = 96
+
+
+@dataclass(frozen=True)
+class Example:
+    """A document and its nearest neighbours of other text, with their cosines."""
+
+    text: str
+    neighbours: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The page that `make sample` ends with."""
+
+    title: str
+    figures: dict[str, Any]
+    examples: tuple[Example, ...]
+
+    def page(self) -> str:
+        """The page for a terminal; texts are cut and made harmless."""
+        lines = ["", self.title, RULE, *(page_line(name, value) for name, value in self.figures.items()), ""]
+        lines += [f"nearest neighbours of {len(self.examples)} documents drawn at random", RULE]
+        for example in self.examples:
+            lines.append(f"  {printable(example.text, WIDTH)}")
+            lines += [f"    {cosine:5.2f}  {printable(text, WIDTH - 9)}" for cosine, text in example.neighbours]
+        return "\n".join(lines) + "\n"
+
+    def json_line(self) -> str:
+        """The figures in one line of JSON; no text."""
+        return json.dumps(self.figures) + "\n"
+
+
+def plan(config: Config, day: str) -> Plan:
+    """What embedding would do; the preview itself only reads."""
+    return embed.plan(config, day)
+
+
+def run(config: Config, day: str) -> Preview:
+    """Read the tables of a day.
+
+    Raises:
+        InputError: the embeddings are not committed.
+    """
+    job = embed.make_job(config, day)
+    if read_manifest(job.embeddings) is None:
+        raise InputError(f"{job.embeddings.path}: not committed; run jobs/embed.py for {day} first")
+    corpus_card, embed_card = load_run_card(job.corpus), load_run_card(job.embeddings)
+    if corpus_card is None or embed_card is None:
+        raise InputError(f"{job.embeddings.path}: has no run_card.json; run jobs/embed.py for {day} again")
+    title = f"{config.recipe.name}  {day}"
+    return Preview(title, _figures(corpus_card, embed_card), _examples(job, config.recipe.embed.seed))
+
+
+def _figures(corpus: RunCard, embeddings: RunCard) -> dict[str, Any]:
+    shown = embeddings.figures
+    quarantined = {**corpus.quarantined, **embeddings.quarantined}
+    return {
+        "documents in": corpus.figures["documents_in"],
+        "quarantined": sum(quarantined.values()),
+        **{f"  {reason}": count for reason, count in sorted(quarantined.items())},
+        "languages": corpus.figures["languages"],
+        "duplicates collapsed": shown["duplicates_collapsed"],
+        "embedded": shown["embedded"],
+        "tokens": shown["tokens"],
+        "tokens per second": shown["tokens_per_second"],
+        "padding share": f"{100 * shown['padding_share']:.1f} %",
+        "smallest cosine": f"{shown['smallest_cosine']}  ({shown['rows_compared']} rows against plain transformers)",
+        "vectors": shown["vectors"],
+        "corpus": corpus.path,
+        "embeddings": embeddings.path,
+    }
+
+
+def _examples(job: EmbedJob, seed: int) -> tuple[Example, ...]:
+    """Random documents of the first shards, each with the closest documents of other text."""
+    doc_ids, vectors = _first_vectors(job)
+    texts = _texts_of(job, set(doc_ids))
+    ids_of_texts = np.unique([texts[doc_id] for doc_id in doc_ids], return_inverse=True)[1]
+    num_texts = int(ids_of_texts.max(initial=-1)) + 1
+    if num_texts <= NUM_NEIGHBOURS:
+        return ()
+    queries = np.random.default_rng(seed).choice(len(doc_ids), min(NUM_EXAMPLES, len(doc_ids)), replace=False)
+    rows, cosines = nearest_neighbours(vectors, queries, ids_of_texts, NUM_NEIGHBOURS)
+    return tuple(
+        Example(texts[doc_ids[q]], tuple((float(c), texts[doc_ids[r]]) for r, c in zip(near, close, strict=True)))
+        for q, near, close in zip(queries, rows, cosines, strict=True)
+    )
+
+
+def _first_vectors(job: EmbedJob) -> tuple[list[str], npt.NDArray[Any]]:
+    manifest = read_manifest(job.embeddings)
+    assert manifest is not None, "run has looked"
+    doc_ids: list[str] = []
+    vectors = []
+    for shard in manifest["shards"]:
+        table = read_shard(job.embeddings, shard["shard"], columns=["doc_id", "embedding"])
+        doc_ids += table.column("doc_id").to_pylist()
+        vectors.append(table.column("embedding").combine_chunks().values.to_numpy().reshape(-1, job.dim))
+        if len(doc_ids) >= MAX_ROWS:
+            break
+    return doc_ids, np.concatenate(vectors) if vectors else np.empty((0, job.dim))
+
+
+def _texts_of(job: EmbedJob, doc_ids: set[str]) -> dict[str, str]:
+    """Texts of some documents, batch by batch."""
+    texts = {}
+    for batch in open_table(job.corpus, CORPUS).to_batches(columns=["doc_id", "text"]):
+        for doc_id, text in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            if doc_id in doc_ids:
+                texts[doc_id] = text
+    return texts
