@@ -1,0 +1,297 @@
+"""A small synthetic platform with known topics, communities and duplicates, as raw files and their truth.
+
+    python -m theta_ray.corpus.sample FOLDER
+
+1. Authors get a home community, a second language and a heavy-tailed activity.
+2. They open threads about the topics that their community prefers, by day more than by night.
+3. Replies, mostly from the community of the thread's author, stay in the thread, its topic and language.
+4. Reposts (`RT @user: ...`) and copies repeat earlier texts; a few damaged lines are mixed in.
+
+No person wrote any of it, and every row says so. The same seed gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from theta_ray.corpus.sample_phrases import POST_FRAMES, REPLY_FRAMES, TOPICS, WHEN
+
+NUM_POSTS = 3000
+NUM_AUTHORS = 240
+COMMUNITIES = {
+    "north_harbour": ("marathon", "city_cycling"),
+    "old_town": ("sourdough", "houseplants"),
+    "university": ("telescopes", "election_polling"),
+    "riverside": ("film_photography", "city_cycling"),
+    "hillside": ("home_energy", "houseplants"),
+    "station_quarter": ("election_polling", "marathon"),
+}
+SECOND_LANGUAGES = ("es", "fr", "zh", "pt", "de", "es")
+DAMAGE_PER_3000 = dict(bad_record=8, missing_text=10, bad_time=6, damaged_id=3, too_short=12, duplicate_id=5)
+# Relative activity by hour of the day, UTC: quiet nights, a bump at noon, busy evenings.
+HOURS = (2, 1, 1, 1, 1, 2, 5, 9, 10, 9, 9, 10, 13, 11, 9, 9, 10, 13, 16, 18, 18, 14, 9, 5)
+DAY_MS = 86_400_000
+START_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+NUM_DAYS = 31
+SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
+TRUTH_SCHEMA = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("community", pa.string(), nullable=False),
+        pa.field("lang", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("is_duplicate_of", pa.string()),
+    ]
+)
+README = """SYNTHETIC DATA. No person wrote any of these texts; authors, ids and events are invented.
+
+Made by: python -m theta_ray.corpus.sample (seed {seed}, {num_posts} posts)
+raw/posts-week-N.jsonl.gz  one post a line, as a platform's dump; {num_damaged} damaged or unwanted lines among them
+truth.parquet              planted topic, author's community, language and duplicates of every well-formed post
+Damaged or unwanted, by the reason under which they must be turned away: {damage}
+"""
+
+
+@dataclass(frozen=True)
+class _Author:
+    handle: str
+    community: str
+    lang: str
+    activity: float
+
+
+@dataclass(eq=False)
+class _Post:
+    author: _Author
+    text: str
+    topic: str
+    lang: str
+    kind: str
+    container: str
+    ms: int
+    parent: _Post | None = None
+    thread: _Post | None = None
+    replies: list[_Post] = field(default_factory=list)
+    likes: int = 0
+    doc_id: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """The post as the platform would dump it."""
+        return {
+            "id": self.doc_id,
+            "author": self.author.handle,
+            "text": self.text,
+            "thread": (self.thread or self).doc_id,
+            "parent": self.parent.doc_id if self.parent else None,
+            "community": self.container,
+            "created_at": _iso(self.ms),
+            "likes": self.likes,
+            "synthetic": True,
+        }
+
+
+def write_sample(folder: str | Path, seed: int = 0, num_posts: int = NUM_POSTS) -> None:
+    """Write `raw/*.jsonl.gz`, `truth.parquet` and `README.txt` into `folder`, which is created."""
+    folder = Path(folder)
+    (folder / "raw").mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    posts = _Platform(rng).run(num_posts)
+    for number, lines in enumerate(_weeks(posts, planted_damage(num_posts), rng), start=1):
+        data = "".join(f"{line}\n" for line in lines).encode()
+        # without the time of writing, so that the same seed gives the same bytes
+        (folder / "raw" / f"posts-week-{number}.jsonl.gz").write_bytes(gzip.compress(data, mtime=0))
+    damage = planted_damage(num_posts)
+    listed = ", ".join(f"{reason} {count}" for reason, count in damage.items())
+    text = README.format(seed=seed, num_posts=num_posts, num_damaged=sum(damage.values()), damage=listed)
+    (folder / "README.txt").write_text(text, encoding="utf-8")
+    pq.write_table(_truth(posts), folder / "truth.parquet")  # last: where it is, the rest is
+
+
+def planted_damage(num_posts: int) -> dict[str, int]:
+    """How many lines a sample of `num_posts` holds beside them, by the reason to turn them away."""
+    return {reason: -(-count * num_posts // NUM_POSTS) for reason, count in DAMAGE_PER_3000.items()}
+
+
+class _Platform:
+    """Invents authors, then threads, replies, reposts and copies."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.authors = [self._author(number) for number in range(NUM_AUTHORS)]
+        self.seen: set[str] = set()
+
+    def _author(self, number: int) -> _Author:
+        home = number % len(COMMUNITIES)
+        second = SECOND_LANGUAGES[home]
+        lang = second if number // len(COMMUNITIES) % (8 if second == "zh" else 4) == 0 else "en"
+        activity = min(self.rng.paretovariate(1.1), 20.0)
+        return _Author(f"sample_user_{number:03d}", list(COMMUNITIES)[home], lang, activity)
+
+    def run(self, num_posts: int) -> list[_Post]:
+        """`num_posts` posts in order of time, their ids given."""
+        rng = self.rng
+        num_reposts, num_copies, num_comments = num_posts // 10, num_posts // 25, num_posts * 11 // 20
+        threads = [self._open_thread() for _ in range(num_posts - num_reposts - num_copies - num_comments)]
+        popularity = [min(rng.paretovariate(0.9), 40.0) for _ in threads]
+        comments = [self._reply(thread) for thread in rng.choices(threads, popularity, k=num_comments)]
+        reposts = [self._repost(thread) for thread in rng.choices(threads, popularity, k=num_reposts)]
+        copies = [self._copy(thread) for thread in rng.choices(threads, k=num_copies)]
+        posts = sorted([*threads, *comments, *reposts, *copies], key=lambda post: post.ms)
+        last_ms = 0
+        for post in posts:
+            post.ms = last_ms = max(post.ms, last_ms + 1)
+            post.doc_id = str(_snowflake(post.ms, rng))
+            post.likes = min(int(rng.paretovariate(1.1)) - 1, 5000)
+        return posts
+
+    def _pick(self, community: str | None) -> _Author:
+        candidates = [author for author in self.authors if community in (None, author.community)]
+        return self.rng.choices(candidates, [author.activity for author in candidates])[0]
+
+    def _open_thread(self) -> _Post:
+        author = self._pick(None)
+        favourites = COMMUNITIES[author.community]
+        topic = self.rng.choices(list(TOPICS), [6 if topic in favourites else 1 for topic in TOPICS])[0]
+        at_home = self.rng.random() < 0.85
+        container = author.community if at_home else self.rng.choice(list(COMMUNITIES))
+        text = self._text(topic, author.lang, POST_FRAMES, author.handle)
+        return _Post(author, text, topic, author.lang, "post", container, self._moment())
+
+    def _reply(self, thread: _Post) -> _Post:
+        parent = thread
+        if thread.replies and self.rng.random() < 0.4:
+            parent = self.rng.choice(thread.replies)
+        author = self._pick(parent.author.community if self.rng.random() < 0.7 else None)
+        text = self._text(thread.topic, thread.lang, REPLY_FRAMES, parent.author.handle)
+        reply = _Post(author, text, thread.topic, thread.lang, "comment", thread.container, self._after(parent.ms, 3))
+        reply.parent, reply.thread = parent, thread
+        thread.replies.append(reply)
+        return reply
+
+    def _repost(self, original: _Post) -> _Post:
+        author = self._pick(original.author.community if self.rng.random() < 0.7 else None)
+        text = f"RT @{original.author.handle}: {original.text}"
+        ms = self._after(original.ms, 8)
+        return _Post(author, text, original.topic, original.lang, "repost", original.container, ms)
+
+    def _copy(self, original: _Post) -> _Post:
+        author = self._pick(None)
+        ms = self._after(original.ms, 48)
+        return _Post(author, original.text, original.topic, original.lang, "post", author.community, ms)
+
+    def _moment(self) -> int:
+        """A time on one of the first 30 days, so that everything else finds room before the month ends."""
+        day = self.rng.randrange(NUM_DAYS - 1)
+        hour = self.rng.choices(range(24), HOURS)[0]
+        return START_MS + day * DAY_MS + hour * 3_600_000 + self.rng.randrange(3_600_000)
+
+    def _after(self, ms: int, mean_hours: float) -> int:
+        """A time after `ms` and within the month, in the waking hours where one of some tries is."""
+        end_ms = START_MS + NUM_DAYS * DAY_MS - 60_000
+        for _ in range(8):
+            later = ms + 30_000 + int(self.rng.expovariate(1 / mean_hours) * 3_600_000)
+            awake = HOURS[(later - START_MS) // 3_600_000 % 24] > self.rng.randrange(18)
+            if later < end_ms and awake:
+                return later
+        return ms + 1 + int((end_ms - ms) * self.rng.random() / 2)
+
+    def _text(self, topic: str, lang: str, frames: tuple[str, ...], user: str) -> str:
+        """A text that is not there yet, where some tries find one."""
+        for _ in range(20):
+            text = self._draw_text(topic, lang, frames, user)
+            if text not in self.seen:
+                break
+        self.seen.add(text)
+        return text
+
+    def _draw_text(self, topic: str, lang: str, frames: tuple[str, ...], user: str) -> str:
+        rng, phrases = self.rng, TOPICS[topic]
+        when = rng.choice(WHEN[lang])
+        if lang == "en":
+            parts = {part: rng.choice(phrases[part]) for part in ("did", "result", "advice", "question")}
+            capitals = {"When": when, "Result": parts["result"], "Advice": parts["advice"]}
+            capitals = {name: text[0].upper() + text[1:] for name, text in capitals.items()}
+            text = rng.choice(frames).format(user=user, when=when, **parts, **capitals)
+        else:
+            statement, tip = rng.choice(phrases[lang][:2]), rng.choice(phrases[lang][2:])
+            opener = f"@{user} " if frames is REPLY_FRAMES else ""
+            text = f"{opener}{when} {statement} {tip}"
+        num_tags = rng.choices((0, 1, 2), (5, 3, 2))[0]
+        return " ".join([text, *(f"#{tag}" for tag in rng.sample(phrases["tags"], num_tags))])
+
+
+def _snowflake(ms: int, rng: random.Random) -> int:
+    """An id as real platforms make them: milliseconds and 22 low bits, far beyond 2^53."""
+    return ((ms - SNOWFLAKE_EPOCH_MS) << 22) | rng.getrandbits(22)
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _weeks(posts: list[_Post], damage: dict[str, int], rng: random.Random) -> list[list[str]]:
+    """The lines of each week's file, damaged lines put between the others."""
+    weeks: list[list[_Post]] = [[] for _ in range(-(-NUM_DAYS // 7))]
+    for post in posts:
+        weeks[(post.ms - START_MS) // DAY_MS // 7].append(post)
+    filled = [week for week in weeks if week]
+    files = [[_line(post.row()) for post in week] for week in filled]
+    for reason, count in damage.items():
+        for _ in range(count):
+            number = rng.randrange(len(filled))
+            post = rng.choice(filled[number])
+            if reason == "duplicate_id":
+                files[number].append(_line(post.row()))  # delivered again, after the first
+            else:
+                files[number].insert(rng.randrange(len(files[number])), _damaged_line(post, reason, rng))
+    return files
+
+
+def _damaged_line(post: _Post, reason: str, rng: random.Random) -> str:
+    """A line that resembles `post` under an id of its own, and must be turned away for `reason`."""
+    new_id = _snowflake(post.ms, rng)
+    row = {**post.row(), "id": str(new_id), "parent": None}
+    if reason == "bad_record":
+        line = _line(row)
+        return line[: len(line) * 2 // 3]
+    changes: dict[str, dict[str, Any]] = {
+        "missing_text": {"text": ""},
+        "bad_time": {"created_at": "yesterday evening"},
+        "damaged_id": {"id": float(new_id)},
+        "too_short": {"text": rng.choice("k?!+x")},
+    }
+    return _line(row | changes[reason])
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _truth(posts: list[_Post]) -> pa.Table:
+    first: dict[str, str] = {}
+    rows = []
+    for post in posts:
+        original = first.setdefault(post.text, post.doc_id)
+        duplicate_of = original if original != post.doc_id else None
+        rows.append((post.doc_id, post.topic, post.author.community, post.lang, post.kind, duplicate_of))
+    return pa.table(list(zip(*rows, strict=True)), schema=TRUTH_SCHEMA)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Write the synthetic sample corpus.")
+    parser.add_argument("folder", metavar="FOLDER")
+    arguments = parser.parse_args()
+    write_sample(arguments.folder)
+    sys.stdout.write(f"{NUM_POSTS:,} synthetic posts in {arguments.folder}/raw, their truth in truth.parquet\n")
