@@ -64,7 +64,7 @@ lock:
 	$(LOCK_VENV)/bin/python -m pip install -e ".[sample,test]"
 	{ echo "# Versions of everything that .[sample,test] installs, as constraints: pip install -c requirements.lock -e ."; \
 	  echo "# Written by: make lock"; \
-	  $(LOCK_VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+.*//' | grep -ivE '^(nvidia|cuda|triton)'; \
+	  $(LOCK_VENV)/bin/python -m pip freeze --all --exclude-editable | sed 's/+.*//' | grep -ivE '^(pip==|nvidia|cuda|triton)'; \
 	} > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	rm -rf $(LOCK_VENV)
