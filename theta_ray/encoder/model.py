@@ -6,6 +6,7 @@ gap with random numbers and a warning, which here is an error.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -36,13 +37,14 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 
 def _from_folder(load: Callable[..., Any], source: ModelSource, **options: Any) -> Any:
+    from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:
         return load(source.folder, trust_remote_code=False, local_files_only=True, **options)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"encoder.model {source.folder}: transformers cannot load it ({reason}); check the folder or its version"
@@ -93,12 +95,14 @@ def has_pooler(model: Any) -> bool:
 def _add_adapter(model: Any, folder: str) -> Any:
     """The model with a PEFT adapter whose every tensor found its place."""
     from peft import PeftConfig, PeftModel
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     try:
         config = PeftConfig.from_pretrained(folder)
-        adapted = PeftModel.from_pretrained(model, folder, config=config, is_trainable=False, use_safetensors=True)
-    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # an error below
+            adapted = PeftModel.from_pretrained(model, folder, config=config, is_trainable=False, use_safetensors=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise InputError(
             f"encoder.adapter {folder}: does not fit {type(model).__name__} ({lines[min(1, len(lines) - 1)]}); "
