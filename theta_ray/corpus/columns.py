@@ -1,0 +1,213 @@
+"""CSV, JSON lines and parquet with a column map: rows of the user's own columns become documents."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from theta_ray.config import Columns, Input
+from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejected, Row, Unit, made_id
+from theta_ray.corpus.files import Line, bare_name, read_json_lines, read_lines
+from theta_ray.corpus.values import Microseconds, text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
+from theta_ray.errors import InputError
+from theta_ray.store import open_filesystem
+
+BATCH_ROWS = 1024
+# A parquet footer with a million columns must not fill the memory before its schema is looked at.
+MAX_FOOTER_BYTES = 256 * 2**20
+MAX_FOOTER_ITEMS = 2**20
+CELLS = {
+    "doc_id": to_id,
+    "author_id": to_id,
+    "context_id": to_id,
+    "parent_id": to_id,
+    "container": to_name,
+    "created_at": to_time,
+    "lang": to_name,
+    "tags": to_tags,
+    "label": to_name,
+    "score": to_score,
+}
+TEXT_CELLS = {**CELLS, **dict.fromkeys(("doc_id", "author_id", "context_id", "parent_id"), text_to_id)}
+
+
+class ColumnMap:
+    """A recipe's `columns`, resolved: which cells of a row become which fields of a document."""
+
+    def __init__(self, spec: Input, cells: dict[str, Any]) -> None:
+        columns: Columns = spec.columns  # type: ignore[assignment]  # the recipe was checked
+        self.text = (columns.text,) if isinstance(columns.text, str) else columns.text
+        fields = [(field, getattr(columns, field)) for field in CELLS]
+        self.fields = [(field, name) for field, name in fields if name is not None]
+        self.names = list(dict.fromkeys([*self.text, *(name for _, name in self.fields)]))
+        self._places = {name: i for i, name in enumerate(self.names)}
+        self._text = [self._places[name] for name in self.text]
+        self._cells = [(field, self._places[name], cells[field]) for field, name in self.fields]
+        self._kind = spec.kind
+        self._has_id = columns.doc_id is not None
+
+    def check(self, present: Sequence[str], uri: str) -> None:
+        """Raise InputError when a mapped column is not among the columns of a file."""
+        missing = [name for name in self.names if name not in present]
+        if missing:
+            there = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
+            raise InputError(f"{uri}: no column {', '.join(missing)}; map one of its columns: {there}")
+
+    def document(self, row: Sequence[Any], unit: Unit, place: int) -> Row:
+        """The document of one row, whose cells are in the order of `names`."""
+        try:
+            parts = [to_text(row[i]) for i in self._text]
+            values = {field: read(row[i]) for field, i, read in self._cells}
+        except Damaged as error:
+            return Rejected(error.reason, error.detail, place)
+        doc_id = values.pop("doc_id", None)
+        if doc_id is None:
+            if self._has_id:
+                return Rejected("missing_id", "", place)
+            doc_id = made_id(unit.uri, place)
+        text = "\n\n".join(part for part in parts if part)
+        return Document(doc_id, text, place, self._kind, author=values.pop("author_id", None), **values)
+
+
+def read_jsonl(unit: Unit, spec: Input) -> Iterator[Row]:
+    """Documents of a JSON-lines file. `user.id` in the column map reaches into nested objects."""
+    columns = ColumnMap(spec, CELLS)
+    paths = [(name, name.split(".")) for name in columns.names]
+    for row in read_json_lines(unit):
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        place, record = row
+        if isinstance(record, dict):
+            yield columns.document([_reach(record, name, path) for name, path in paths], unit, place)
+        else:
+            yield Rejected("bad_record", f"a JSON {type(record).__name__} is no record", place)
+
+
+def _reach(record: dict[str, Any], name: str, path: list[str]) -> Any:
+    """The value of a key, or of a dotted path; a key that has dots itself comes first."""
+    if len(path) == 1 or name in record:
+        return record.get(name)
+    value: Any = record
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+class _CsvLines:
+    """Feeds text lines to the csv module; knows where the current row began and what could not be fed."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._lines = read_lines(unit)
+        self.rejected: list[Rejected] = []
+        self.start_row()
+
+    def start_row(self) -> None:
+        """Forget the row that was just read."""
+        self.place: int | None = None
+        self.is_utf8 = True
+        self.rejected.clear()
+
+    def __iter__(self) -> _CsvLines:
+        return self
+
+    def __next__(self) -> str:
+        for line in self._lines:
+            if isinstance(line, Line):
+                self.place = line.place if self.place is None else self.place
+                return self._decode(line.data) + "\n"
+            self.rejected.append(line)
+        raise StopIteration
+
+    def _decode(self, data: bytes) -> str:
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            self.is_utf8 = False
+            return data.decode("utf-8", "replace")
+
+
+def read_csv(unit: Unit, spec: Input) -> Iterator[Row]:
+    """Documents of a CSV file with a header line; `.tsv` files are split at tabs. Quoted newlines are text."""
+    columns = ColumnMap(spec, TEXT_CELLS)
+    rows = _csv_rows(unit)
+    header, indices = None, []
+    for row in rows:
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        place, cells = row
+        if header is None:
+            header = cells
+            columns.check(header, unit.uri)
+            indices = [header.index(name) for name in columns.names]
+        elif len(cells) != len(header):
+            yield Rejected("bad_record", f"{len(cells)} cells where the header has {len(header)}", place)
+        else:
+            yield columns.document([cells[i] for i in indices], unit, place)
+
+
+def _csv_rows(unit: Unit) -> Iterator[tuple[int, list[str]] | Rejected]:
+    """Rows with the place of their first line; blank lines are no rows."""
+    lines = _CsvLines(unit)
+    csv.field_size_limit(MAX_RECORD_BYTES)
+    reader = csv.reader(lines, delimiter="\t" if bare_name(unit.uri).endswith(".tsv") else ",")
+    while True:
+        lines.start_row()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            reason = "record_too_large" if "field limit" in str(error) else "bad_record"
+            yield Rejected(reason, str(error), lines.place or 0)
+            continue
+        yield from lines.rejected
+        if cells is None:
+            return
+        if not lines.is_utf8:
+            yield Rejected("bad_encoding", "the row is not UTF-8", lines.place or 0)
+        elif cells:
+            yield lines.place or 0, cells
+
+
+def read_parquet(unit: Unit, spec: Input) -> Iterator[Row]:
+    """Documents of a parquet file's row groups; only mapped columns are decoded."""
+    columns = ColumnMap(spec, CELLS)
+    fs, path = open_filesystem(unit.uri)
+    with fs.open(path, "rb") as file:
+        try:
+            parquet = open_parquet(file)
+            columns.check(parquet.schema_arrow.names, unit.uri)
+            stop = parquet.num_row_groups if unit.stop is None else unit.stop
+            place = sum(parquet.metadata.row_group(i).num_rows for i in range(unit.start))
+            groups = list(range(unit.start, stop))
+            for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns.names):
+                cells = [_to_cells(batch.column(name)) for name in columns.names]
+                for i, row in enumerate(zip(*cells, strict=True)):
+                    yield columns.document(row, unit, place + i)
+                place += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            cause = str(error).partition("\n")[0]
+            hint = "fetch it again or take it out of the inputs"
+            raise InputError(f"{unit.uri}: not readable as parquet ({cause}); {hint}") from error
+
+
+def open_parquet(file: Any) -> pq.ParquetFile:
+    """A parquet file whose footer may not exceed sane limits."""
+    return pq.ParquetFile(file, thrift_string_size_limit=MAX_FOOTER_BYTES, thrift_container_size_limit=MAX_FOOTER_ITEMS)
+
+
+def _to_cells(column: pa.Array) -> list[Any]:
+    """Python values of a column; integers stay exact beside nulls, times become microseconds."""
+    if pa.types.is_timestamp(column.type):
+        ticks = pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False).cast(pa.int64()).to_pylist()
+        return [None if tick is None else Microseconds(tick) for tick in ticks]
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
+        return list(column.cast(binary).to_pylist())

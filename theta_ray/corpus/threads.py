@@ -1,0 +1,90 @@
+"""Nested JSON, one post with its tree of comments a file, becomes documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from theta_ray.config import Input
+from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
+from theta_ray.corpus.files import read_json_values
+from theta_ray.corpus.values import to_id, to_name, to_score, to_time
+
+
+def read_threads(unit: Unit, spec: Input) -> Iterator[Row]:
+    """Documents of a thread: the post, then its comments in reading order.
+
+    Only the author's id (else the name) is read, never `owner`: names of real people.
+    """
+    for row in read_json_values(unit):
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        place, values = row
+        for value in values if isinstance(values, list) else [values]:
+            yield from _thread(value, place)
+
+
+def _thread(value: Any, place: int) -> Iterator[Row]:
+    post = value.get("post") if isinstance(value, dict) else None
+    if not isinstance(post, dict):
+        yield Rejected("bad_record", "no post in the JSON value", place)
+        return
+    submolt = post.get("submolt")
+    container = submolt.get("name") if isinstance(submolt, dict) else submolt
+    try:
+        post_id = to_id(post.get("id"))
+    except Damaged:
+        post_id = None
+    yield _row(post, "post", (post_id, None, container), place)
+    # A stack, not recursion: a tree of replies may be deeper than Python's limit.
+    stack = [(comment, post_id) for comment in reversed(_list(value.get("comments")))]
+    while stack:
+        comment, parent_id = stack.pop()
+        if not isinstance(comment, dict):
+            yield Rejected("bad_record", f"a JSON {type(comment).__name__} is no comment", place)
+            continue
+        yield _row(comment, "comment", (post_id, parent_id, container), place)
+        comment_id = comment.get("id")
+        stack += [(reply, comment_id or parent_id) for reply in reversed(_list(comment.get("replies")))]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _row(record: dict[str, Any], kind: str, context: tuple[str | None, Any, Any], place: int) -> Row:
+    """One document. `context` is the post's id, the id of what encloses the record, and the submolt."""
+    post_id, enclosing_id, container = context
+    try:
+        doc_id = to_id(record.get("id"))
+        if doc_id is None:
+            return Rejected("missing_id", "", place)
+        context_id = doc_id if kind == "post" else post_id
+        parts = [part for part in (record.get("title"), record.get("content")) if isinstance(part, str) and part]
+        return Document(
+            doc_id,
+            "\n\n".join(parts),
+            place,
+            kind,
+            author=_author(record),
+            context_id=context_id,
+            parent_id=None if kind == "post" else to_id(record.get("parent_id") or enclosing_id),
+            container=to_name(container),
+            created_at=to_time(record.get("created_at")),
+            score=_score(record),
+        )
+    except Damaged as error:
+        return Rejected(error.reason, error.detail, place)
+
+
+def _author(record: dict[str, Any]) -> str | None:
+    author = record.get("author")
+    if isinstance(author, dict):
+        return to_id(author.get("id")) or to_name(author.get("name"))
+    return to_id(author)
+
+
+def _score(record: dict[str, Any]) -> int | None:
+    upvotes, downvotes = to_score(record.get("upvotes")), to_score(record.get("downvotes"))
+    return None if upvotes is None and downvotes is None else (upvotes or 0) - (downvotes or 0)

@@ -1,0 +1,126 @@
+"""Twitter API v2: pages, streams, flattened tweets and academictwitteR's page files become documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from theta_ray.config import Input
+from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
+from theta_ray.corpus.files import parse_json, read_json_values, read_whole
+from theta_ray.corpus.values import to_id, to_name, to_score, to_time
+from theta_ray.store import exists
+
+INCLUDES = {"users", "tweets", "places", "media", "polls", "topics"}
+NOTICES = ("errors", "meta", "title", "detail", "type", "connection_issue", "operational-disconnect")
+
+
+def read_twitter_v2(unit: Unit, spec: Input) -> Iterator[Row]:
+    """Documents of a v2 file: one page, stream object or flattened tweet a line, or one JSON value.
+
+    A retweet has kind `repost` and the original's text where `includes` has it. A file
+    `data_X.json` takes its includes from `users_X.json` beside it; that file has no documents.
+    """
+    sibling: dict[str, Any] | None = None
+    for row in read_json_values(unit):
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        place, value = row
+        if isinstance(value, list) and sibling is None:
+            sibling = _texts(_read_sibling(unit))
+        tweets, texts = _page(value)
+        if isinstance(tweets, Rejected):
+            yield tweets._replace(place=place)
+            continue
+        for tweet in tweets:
+            try:
+                yield _document(tweet, texts or sibling or {}, place)
+            except Damaged as error:
+                yield Rejected(error.reason, error.detail, place)
+
+
+def _page(value: Any) -> tuple[list[Any] | Rejected, dict[str, str]]:
+    """The tweets of one JSON value, and the full texts by tweet id in its includes."""
+    if isinstance(value, list):
+        return value, {}
+    if not isinstance(value, dict):
+        return Rejected("bad_record", f"a JSON {type(value).__name__} is no tweet", 0), {}
+    texts = _texts(value.get("includes"))
+    data = value.get("data")
+    if isinstance(data, list):
+        return data, texts
+    if isinstance(data, dict):
+        return [data] if data else [], texts
+    if "id" in value and "text" in value:
+        return [value], texts
+    if value and value.keys() <= INCLUDES:
+        return [], {}
+    notice = next((key for key in NOTICES if key in value), None)
+    if notice:
+        return Rejected("control_message", notice, 0), {}
+    return Rejected("bad_record", "a JSON object without data", 0), {}
+
+
+def _read_sibling(unit: Unit) -> Any:
+    """Includes of an academictwitteR page file, or None."""
+    folder, slash, name = unit.uri.rpartition("/")
+    uri = f"{folder}{slash}users_{name.removeprefix('data_')}"
+    if not name.startswith("data_") or not exists(uri):
+        return None
+    whole = read_whole(replace(unit, uri=uri, start=0, stop=None))
+    parsed = whole if isinstance(whole, Rejected) else parse_json(whole)
+    return None if isinstance(parsed, Rejected) else parsed[1]
+
+
+def _texts(includes: Any) -> dict[str, str]:
+    tweets = includes.get("tweets") if isinstance(includes, dict) else None
+    if not isinstance(tweets, list):
+        return {}
+    return {str(tweet.get("id")): full_text(tweet) for tweet in tweets if isinstance(tweet, dict)}
+
+
+def _document(tweet: Any, texts: dict[str, str], place: int) -> Row:
+    if not isinstance(tweet, dict) or ("text" not in tweet and "note_tweet" not in tweet):
+        raise Damaged("bad_record", "a tweet without text")
+    doc_id = to_id(tweet.get("id"))
+    if doc_id is None:
+        return Rejected("missing_id", "", place)
+    kind, parent_id, text = "post", None, full_text(tweet)
+    references = _references(tweet)
+    if "retweeted" in references:
+        original = references["retweeted"]
+        kind, parent_id = "repost", to_id(original.get("id"))
+        text = texts.get(parent_id or "") or full_text(original) or text
+    elif "replied_to" in references:
+        kind, parent_id = "comment", to_id(references["replied_to"].get("id"))
+    metrics = tweet.get("public_metrics")
+    return Document(
+        doc_id,
+        text,
+        place,
+        kind,
+        author=to_id(tweet.get("author_id")),
+        context_id=to_id(tweet.get("conversation_id")) or (None if kind == "comment" else doc_id),
+        parent_id=parent_id,
+        created_at=to_time(tweet.get("created_at")),
+        lang=to_name(tweet.get("lang")),
+        score=to_score(metrics.get("like_count")) if isinstance(metrics, dict) else None,
+    )
+
+
+def _references(tweet: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Referenced tweets by type; an empty list may have been written as `{}`."""
+    references = tweet.get("referenced_tweets")
+    if not isinstance(references, list):
+        return {}
+    return {str(reference.get("type")): reference for reference in references if isinstance(reference, dict)}
+
+
+def full_text(tweet: dict[str, Any]) -> str:
+    """The whole text of a tweet: the note where it has more than 280 characters."""
+    note = tweet.get("note_tweet")
+    text = note.get("text") if isinstance(note, dict) else None
+    text = text if isinstance(text, str) else tweet.get("text")
+    return text if isinstance(text, str) else ""
