@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from theta_ray.store import Partition, canonical_json, create, exists, read_bytes
+from theta_ray.objects import create, exists, read_bytes
+from theta_ray.store import Partition, canonical_json
 
 RULE = "\u2500" * 72
 PACKAGES = (
@@ -78,7 +79,7 @@ class RunCard:
         lines += [page_line("result", self.path)]
         return "".join(card.page() for card in self.upstream) + "\n" + "\n".join(lines) + "\n"
 
-    def jsonpage_line(self) -> str:
+    def json_line(self) -> str:
         """The run in one line of JSON, for scripts."""
         values = {"stage": self.stage, "status": self.status, "path": self.path, "date": self.date}
         return json.dumps({**values, **self.figures, "quarantined": self.quarantined}) + "\n"

