@@ -92,6 +92,7 @@ def _read(path: str) -> _Source:
         source.problems.append(f"{path}{line}: not YAML ({problem}); mend the line")
     if not isinstance(source.values, dict):
         source.problems.append(f"{path}: must be keys and values; see recipes/sample.yaml")
+        source.values = {}
     return source
 
 
@@ -125,20 +126,24 @@ def _override(source: _Source, override: str) -> None:
     if not equals or not key:
         source.problems.append(f"--set {override}: must be key=value, such as encoder.max_length=64")
         return
-    place: Place = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+    place: Place = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+    given = _Source(f"--set {key}")
     try:
-        value = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = None if node is None else _to_values(node, given, ())
     except yaml.YAMLError:
         value = text
+    source.problems += given.problems
     target = source.values
-    for part, following in zip(place, (*place[1:], None), strict=True):
+    for depth, part in enumerate(place, start=1):
         known = isinstance(target, dict) or (isinstance(target, list) and isinstance(part, int) and part < len(target))
         if not known:
             source.problems.append(f"--set {key}: there is no {_dotted(place)} to set; see --plan for the recipe")
             return
-        if following is None:
+        if depth == len(place):
             target[part] = value
-        elif isinstance(target, dict):
+        elif isinstance(target, dict) and part not in target:
+            source.lines[place[:depth]] = 0
             target = target.setdefault(part, {})
         else:
             target = target[part]
@@ -155,18 +160,30 @@ def _build(model: type[M], source: _Source) -> M | None:
         return model.model_validate_json(json.dumps(source.values), strict=True)
     except ValidationError as error:
         details = error.errors()
-        for detail in details:
-            place = detail["loc"]
-            if any(len(d["loc"]) > len(place) and d["loc"][: len(place)] == place for d in details):
-                continue  # follows from a mistake further in, which is reported itself
-            source.problems.append(_explain(model, source, detail))
+        places = [_place_in_file(source, detail) for detail in details]
+        told: set[Place] = set()
+        for detail, place in zip(details, places, strict=True):
+            follows = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+            if follows or place in told:
+                continue  # a mistake further in, or another branch of the same union, says it better
+            told.add(place)
+            source.problems.append(_explain(model, source, place, detail))
         return None
 
 
-def _explain(model: type[BaseModel], source: _Source, detail: Any) -> str:
-    place: Place = detail["loc"]
-    # pydantic names the branch of a union in the place; a reader knows only the keys of the file
-    place = tuple(part for part in place if isinstance(part, int) or part.isidentifier())
+def _place_in_file(source: _Source, detail: Any) -> Place:
+    """pydantic names the branches of unions in a place; a reader knows only the keys of the file."""
+    *parents, last = detail["loc"] or ("",)
+    place: Place = ()
+    found = source.values
+    for part in (*parents, last):
+        is_there = part in found if isinstance(found, dict) else isinstance(found, list) and isinstance(part, int)
+        if is_there:
+            place, found = (*place, part), found[part]
+    return (*place, last) if detail["type"] == "missing" else place
+
+
+def _explain(model: type[BaseModel], source: _Source, place: Place, detail: Any) -> str:
     where, key, kind = source.where(place), _dotted(place), detail["type"]
     if kind == "extra_forbidden":
         names = _field_names(model, place[:-1])
