@@ -1,0 +1,249 @@
+"""The tasks of `prepare`, each a function of a picklable description: read, resolve, write.
+
+1. `read_shard` reads one shard's units into staged rows, sorted keys and quarantined rows. Alive in
+   memory: 4,096 rows and 36 bytes a row.
+2. `resolve_bucket` finds the repeats within one range of keys, over all shards: about 4 million keys.
+3. `write_shard` leaves the repeats out and creates the shard. Alive: two row groups.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from theta_ray.config import Corpus
+from theta_ray.corpus import staging
+from theta_ray.corpus.document import Document, Rejected, Unit
+from theta_ray.corpus.duplicates import find_repeats, sort, to_keys, without
+from theta_ray.corpus.readers import READERS
+from theta_ray.corpus.rows import STAGED, CorpusRow, RowBuilder, quarantine_row, to_table
+from theta_ray.errors import StageError
+from theta_ray.objects import join
+from theta_ray.schemas import CORPUS, QUARANTINE
+from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter
+
+REPEATS = {"ids": "id_repeats", "texts": "text_repeats"}
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One shard: what to read, by which rules, and where things go."""
+
+    index: int
+    shard: str
+    units: tuple[Unit, ...]
+    corpus: Corpus
+    partition: Partition
+    staging: str
+    key: bytes | None = field(default=None, repr=False)
+    """Key of the author pseudonyms. Not shown, not stored."""
+
+    def staged(self, kind: str, suffix: str = "parquet") -> str:
+        """Where this shard's staged file of a kind lies."""
+        return join(self.staging, kind, f"{self.shard}.{suffix}")
+
+
+@dataclass(frozen=True)
+class BucketTask:
+    """One range of keys: `ids` first; `texts` then leaves out the rows whose ids repeat."""
+
+    kind: str
+    bucket: int
+    buckets: int
+    shards: tuple[str, ...]
+    staging: str
+    has_id_repeats: bool = False
+
+
+@dataclass(frozen=True)
+class WriteTask:
+    """A shard with what was resolved: numbers of bucket files; 0 where no row is turned away for that."""
+
+    read: ShardTask
+    id_buckets: int
+    text_buckets: int
+
+
+class _Staged:
+    """Rows of one shard on their way to the staged files, and what is counted on the way."""
+
+    def __init__(self, task: ShardTask, rows: pq.ParquetWriter, rejected: pq.ParquetWriter) -> None:
+        self._task, self._rows_file, self._rejected_file = task, rows, rejected
+        self._rows: list[CorpusRow] = []
+        self._units: list[int] = []
+        self._places: list[int] = []
+        self._rejected: list[tuple[str, str, str, str]] = []
+        self.doc_ids: list[bytes] = []
+        self.text_hashes: list[bytes] = []
+        self.num_rows = 0
+        self.quarantined: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+
+    def add(self, row: CorpusRow, unit: int, place: int) -> None:
+        self._rows.append(row)
+        self._units.append(unit)
+        self._places.append(place)
+        if len(self._rows) == ROWS_PER_GROUP:
+            self.flush()
+
+    def reject(self, rejected: Rejected, unit: int) -> None:
+        row = quarantine_row(rejected, self._task.units[unit].uri)
+        self._rejected.append(row)
+        self.quarantined[rejected.reason] += 1
+        self.examples.setdefault(rejected.reason, row[1])
+        if len(self._rejected) == ROWS_PER_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._rows_file.write_table(to_table(self._rows, self._units, self._places))
+            self.doc_ids += [blake2b(row[0].encode(), digest_size=16).digest() for row in self._rows]
+            self.text_hashes += [row[2] for row in self._rows]
+            self.num_rows += len(self._rows)
+        if self._rejected:
+            self._rejected_file.write_table(_quarantine_table(self._rejected))
+        for values in (self._rows, self._units, self._places, self._rejected):
+            values.clear()
+
+
+def read_shard(task: ShardTask) -> dict[str, Any]:
+    """Stage one shard's rows; returns num_rows_in, num_rows, quarantined and an example place by reason."""
+    summary = staging.read_json(task.staged("read", "json"))
+    if summary is not None:
+        return summary
+    with (
+        staging.writing(task.staged("rows"), STAGED) as rows,
+        staging.writing(task.staged("rejected"), QUARANTINE) as rejected,
+    ):
+        staged = _Staged(task, rows, rejected)
+        _read_units(task, staged)
+        staged.flush()
+    staging.write_keys(task.staged("ids"), sort(to_keys(b"".join(staged.doc_ids), task.index)))
+    staging.write_keys(task.staged("texts"), sort(to_keys(b"".join(staged.text_hashes), task.index)))
+    summary = {
+        "num_rows_in": staged.num_rows + staged.quarantined.total(),
+        "num_rows": staged.num_rows,
+        "quarantined": dict(staged.quarantined),
+        "examples": staged.examples,
+    }
+    staging.write_json(task.staged("read", "json"), summary)
+    return summary
+
+
+def _read_units(task: ShardTask, staged: _Staged) -> None:
+    builder = RowBuilder(task.corpus, task.key)
+    for number, unit in enumerate(task.units):
+        spec = task.corpus.inputs[unit.input_index]
+        source = spec.source or spec.reader
+        for found in READERS[spec.reader](unit, spec):
+            row = builder.build(found, source) if isinstance(found, Document) else found
+            if isinstance(row, Rejected):
+                staged.reject(row, number)
+            else:
+                staged.add(row, number, found.place)
+
+
+def resolve_bucket(task: BucketTask) -> dict[str, int]:
+    """Find the repeats of one bucket; returns how many keys there were and how many repeat."""
+    keys = staging.read_keys(task.staging, task.kind, task.shards, (task.bucket, task.buckets))
+    if task.kind == "texts" and task.has_id_repeats:
+        keys = without(keys, staging.read_repeats(task.staging, "id_repeats", task.buckets))
+    repeats = find_repeats(keys)
+    staging.write_repeats(join(task.staging, REPEATS[task.kind], f"{task.bucket:05d}.parquet"), repeats)
+    return {"keys": len(keys), "repeats": len(repeats)}
+
+
+def write_shard(task: WriteTask) -> Record:
+    """Create one shard without its repeats, after the quarantined rows, and its record."""
+    read = task.read
+    summary = staging.read_json(read.staged("read", "json"))
+    if summary is None:
+        raise StageError(f"{read.staging}: lost the counts of {read.shard}; rerun to read it again")
+    repeats = {
+        "duplicate_id": staging.read_repeats(read.staging, "id_repeats", task.id_buckets, read.index).row,
+        "duplicate_text": staging.read_repeats(read.staging, "text_repeats", task.text_buckets, read.index).row,
+    }
+    counts = {**summary["quarantined"], **{reason: len(rows) for reason, rows in repeats.items() if len(rows)}}
+    with (
+        ShardWriter(read.partition, read.shard, CORPUS) as corpus,
+        ShardWriter(quarantine_of(read.partition), read.shard, QUARANTINE) as quarantine,
+    ):
+        for table in staging.batches(read.staged("rejected"), ROWS_PER_GROUP):
+            quarantine.write(table)
+        groups = _Groups(corpus)
+        start = 0
+        for table in staging.batches(read.staged("rows"), ROWS_PER_GROUP):
+            keep = np.ones(table.num_rows, dtype=bool)
+            for reason, rows in repeats.items():
+                local = rows[(rows >= start) & (rows < start + table.num_rows)] - start
+                keep[local] = False
+                if len(local):
+                    quarantine.write(_repeated(table.take(local), reason, read))
+            groups.add(table.filter(pa.array(keep)).select(CORPUS.names))
+            start += table.num_rows
+        groups.finish()
+        num_rows_in, num_rows_out = summary["num_rows_in"], corpus.num_rows + quarantine.num_rows
+        if num_rows_in != num_rows_out or quarantine.num_rows != sum(counts.values()):
+            where = read.partition.at(read.shard)
+            raise StageError(f"{where}: {num_rows_in} rows in, {num_rows_out} out; remove {read.staging} and rerun")
+        if quarantine.num_rows:
+            quarantine.publish(quarantined=counts)
+        return corpus.publish(quarantined=counts, details={"num_rows_in": num_rows_in, **groups.details()})
+
+
+def quarantine_of(partition: Partition) -> Partition:
+    """The partition of the rows that a corpus partition turned away."""
+    return replace(partition, table="quarantine")
+
+
+class _Groups:
+    """Cuts rows into row groups of exactly 4,096 and keeps the figures of each."""
+
+    def __init__(self, writer: ShardWriter) -> None:
+        self._writer = writer
+        self._pending: list[pa.Table] = []
+        self._groups: list[dict[str, int]] = []
+        self._hashes: list[pa.ChunkedArray] = []
+        self._languages: Counter[str] = Counter()
+
+    def add(self, table: pa.Table) -> None:
+        self._pending.append(table)
+        while sum(part.num_rows for part in self._pending) >= ROWS_PER_GROUP:
+            self._write(pa.concat_tables(self._pending))
+
+    def finish(self) -> None:
+        if sum(part.num_rows for part in self._pending):
+            self._write(pa.concat_tables(self._pending))
+
+    def _write(self, rows: pa.Table) -> None:
+        group, self._pending = rows.slice(0, ROWS_PER_GROUP), [rows.slice(ROWS_PER_GROUP)]
+        self._writer.write(group)
+        text = group["text"]
+        chars, num_bytes = pc.sum(pc.utf8_length(text)).as_py(), pc.sum(pc.binary_length(text)).as_py()
+        self._groups.append({"num_rows": group.num_rows, "text_chars": chars, "text_bytes": num_bytes})
+        self._hashes.append(group["text_hash"])
+        for count in pc.value_counts(group["lang"]).to_pylist():
+            self._languages[count["values"] or "unknown"] += count["counts"]
+
+    def details(self) -> dict[str, Any]:
+        """Row groups, distinct texts and rows by language, for the shard's record."""
+        hashes = pa.chunked_array([chunk for array in self._hashes for chunk in array.chunks], type=pa.binary(16))
+        num_texts = len(hashes.unique())
+        return {"row_groups": self._groups, "num_texts": num_texts, "languages": dict(self._languages)}
+
+
+def _repeated(rows: pa.Table, reason: str, task: ShardTask) -> pa.Table:
+    values = zip(*(rows[name].to_pylist() for name in ("unit", "place", "doc_id")), strict=True)
+    found = ((Rejected(reason, f"doc_id {doc_id}", place), unit) for unit, place, doc_id in values)
+    return _quarantine_table([quarantine_row(rejected, task.units[unit].uri) for rejected, unit in found])
+
+
+def _quarantine_table(rows: list[tuple[str, str, str, str]]) -> pa.Table:
+    return pa.table([list(column) for column in zip(*rows, strict=True)], schema=QUARANTINE)

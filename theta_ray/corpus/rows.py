@@ -1,0 +1,104 @@
+"""Raw documents become rows of the corpus table: text normalised, tags found, language known, rows filtered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from theta_ray.config import Corpus
+from theta_ray.corpus.authors import pseudonym
+from theta_ray.corpus.document import Document, Rejected, printable
+from theta_ray.corpus.language import identify, source_language
+from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, storable, text_hash
+from theta_ray.schemas import CORPUS
+
+# Where a row came from, kept until the rows that repeat others are turned away.
+STAGED = pa.schema([*CORPUS, pa.field("unit", pa.int32()), pa.field("place", pa.int64())])
+SURROGATE = re.compile("[\ud800-\udfff]")
+CorpusRow = tuple[Any, ...]
+
+
+class RowBuilder:
+    """One recipe's rules; `build` turns documents into rows, in the order of the corpus columns."""
+
+    def __init__(self, corpus: Corpus, key: bytes | None) -> None:
+        self._corpus, self._key = corpus, key
+        self._normalize = NORMALIZERS[corpus.normalize]
+        self._find_tags = HASHTAGS[corpus.hashtags]
+        self._keep = frozenset(corpus.keep_languages)
+
+    def build(self, document: Document, source: str) -> CorpusRow | Rejected:
+        """The row of a document, or why it is turned away."""
+        corpus = self._corpus
+        raw = document.text
+        if not raw or raw.isspace():
+            return self._reject(document, "missing_text")
+        tags: Sequence[str] = self._find_tags(raw) if "#" in raw else ()
+        if tags or document.tags:
+            tags = list(dict.fromkeys((*tags, *document.tags)))
+        text = self._normalize(raw)
+        if not corpus.min_chars <= len(text) <= corpus.max_chars:
+            return self._reject(document, "too_short" if len(text) < corpus.min_chars else "too_long")
+        lang = self._language(document, text)
+        if self._keep and lang not in self._keep:
+            return self._reject(document, "other_language", f"language {lang or 'unknown'}, ")
+        doc_id = document.doc_id
+        return (
+            doc_id if doc_id.isascii() else SURROGATE.sub("\ufffd", doc_id),
+            text,
+            text_hash(text),
+            self._author(document.author),
+            document.context_id,
+            document.parent_id,
+            document.container,
+            document.created_at,
+            lang,
+            tags,
+            document.label,
+            document.score,
+            document.kind,
+            source,
+        )
+
+    @staticmethod
+    def _reject(document: Document, reason: str, detail: str = "") -> Rejected:
+        return Rejected(reason, f"{detail}doc_id {document.doc_id}", document.place)
+
+    def _language(self, document: Document, text: str) -> str | None:
+        if self._corpus.language == "identify":
+            lang, score = identify(text)
+            return lang if score >= self._corpus.min_language_score else None
+        return source_language(document.lang) if self._corpus.language == "source" else None
+
+    def _author(self, author: str | None) -> str | None:
+        if author is None or self._corpus.authors == "drop":
+            return None
+        return author if self._key is None else pseudonym(self._key, author)
+
+
+def to_table(rows: list[CorpusRow], units: list[int], places: list[int]) -> pa.Table:
+    """Rows, with the number of their unit and their place in it, as a table of the STAGED schema."""
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in CORPUS]
+    arrays = [_to_array(column, field.type) for column, field in zip([*columns, units, places], STAGED, strict=True)]
+    return pa.table(arrays, schema=STAGED)
+
+
+def _to_array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, type=kind)
+    except UnicodeEncodeError:
+        return pa.array([_without_surrogates(value) for value in values], type=kind)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    return SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+def quarantine_row(rejected: Rejected, uri: str) -> tuple[str, str, str, str]:
+    """A row of the quarantine table: stage, source_ref, reason, detail."""
+    return "prepare", f"{printable(uri, 2000)}#{rejected.place}", rejected.reason, printable(storable(rejected.detail))

@@ -1,0 +1,132 @@
+"""What lies between the phases of `prepare`: parquet files below the partition, removed after its commit.
+
+    staging/<digest of the input listing>/rows/part-00000.parquet      rows before repeats are known
+                                          rejected/part-00000.parquet  quarantined rows so far
+                                          ids/part-00000.parquet       keys of doc_id, sorted
+                                          texts/part-00000.parquet     keys of text_hash, sorted
+                                          read/part-00000.json         counts; its shard is read when it is there
+                                          id_repeats/00000.parquet     places of rows to turn away, by bucket
+                                          text_repeats/00000.parquet
+
+Content depends on the inputs alone, so writing a file twice is harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from theta_ray.corpus.duplicates import Keys, bucket_range, concat
+from theta_ray.objects import access, join, open_filesystem, read_bytes
+from theta_ray.store import canonical_json
+
+KEYS_SCHEMA = pa.schema([("high", pa.uint64()), ("low", pa.uint64()), ("row", pa.int32())])
+REPEATS_SCHEMA = pa.schema([("shard", pa.int32()), ("row", pa.int32())])
+# Small row groups let a bucket skip the keys of the others.
+KEYS_PER_GROUP = 2**14
+
+
+@contextmanager
+def writing(uri: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A parquet writer whose file is put under `uri` at the end."""
+    with tempfile.TemporaryDirectory(prefix="theta-ray-") as folder:
+        local = os.path.join(folder, "part.parquet")
+        with pq.ParquetWriter(local, schema, compression="lz4") as writer:
+            yield writer
+        _put(local, uri)
+
+
+def _put(local: str, uri: str) -> None:
+    fs, path = _open_folder(uri)
+    with access(uri):
+        fs.put_file(local, path)
+
+
+def _open_folder(uri: str) -> tuple[Any, str]:
+    fs, path = open_filesystem(uri)
+    if isinstance(fs, LocalFileSystem):
+        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    return fs, path
+
+
+def write_json(uri: str, value: dict[str, Any]) -> None:
+    """Put a small JSON object."""
+    fs, path = _open_folder(uri)
+    with access(uri):
+        fs.pipe_file(path, canonical_json(value))
+
+
+def read_json(uri: str) -> dict[str, Any] | None:
+    """A JSON object, or None where there is none."""
+    try:
+        return dict(json.loads(read_bytes(uri)))
+    except FileNotFoundError:
+        return None
+
+
+def batches(uri: str, num_rows: int) -> Iterator[pa.Table]:
+    """A parquet file in tables of at most `num_rows` rows."""
+    fs, path = open_filesystem(uri)
+    with fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(num_rows):
+            yield pa.Table.from_batches([batch])
+
+
+def write_keys(uri: str, keys: Keys) -> None:
+    """Keys of one shard, which must be sorted."""
+    with writing(uri, KEYS_SCHEMA) as writer:
+        table = pa.table([keys.high, keys.low, keys.row], schema=KEYS_SCHEMA)
+        writer.write_table(table, row_group_size=KEYS_PER_GROUP)
+
+
+def read_keys(staging: str, kind: str, shards: tuple[str, ...], bucket: tuple[int, int]) -> Keys:
+    """One bucket (its number, and how many there are) of the keys of all shards."""
+    start, stop = bucket_range(*bucket)
+    limits = pc.field("high") >= pa.scalar(start, pa.uint64())
+    if stop is not None:
+        limits &= pc.field("high") < pa.scalar(stop, pa.uint64())
+    parts = []
+    for index, shard in enumerate(shards):
+        table = _read(join(staging, kind, f"{shard}.parquet"), limits)
+        number = np.full(table.num_rows, index, dtype=np.int32)
+        parts.append(Keys(table["high"].to_numpy(), table["low"].to_numpy(), number, table["row"].to_numpy()))
+    return concat(parts)
+
+
+def write_repeats(uri: str, keys: Keys) -> None:
+    """Places of rows to turn away, by shard and row."""
+    with writing(uri, REPEATS_SCHEMA) as writer:
+        table = pa.table([keys.shard, keys.row], schema=REPEATS_SCHEMA)
+        writer.write_table(table, row_group_size=KEYS_PER_GROUP)
+
+
+def read_repeats(staging: str, kind: str, buckets: int, shard: int | None = None) -> Keys:
+    """Places from all buckets, of one shard or of all; their keys are zeros."""
+    limits = pc.field("shard") == shard if shard is not None else None
+    tables = [_read(join(staging, kind, f"{bucket:05d}.parquet"), limits) for bucket in range(buckets)]
+    table = pa.concat_tables(tables) if tables else REPEATS_SCHEMA.empty_table()
+    zeros = np.zeros(table.num_rows, dtype=np.uint64)
+    return Keys(zeros, zeros, table["shard"].to_numpy(), table["row"].to_numpy())
+
+
+def _read(uri: str, limits: pc.Expression | None) -> pa.Table:
+    fs, path = open_filesystem(uri)
+    # no partitioning: `dt=...` in the path is no column
+    return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
+
+
+def remove(uri: str) -> None:
+    """Remove a folder with all in it; none there is fine."""
+    fs, path = open_filesystem(uri)
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
