@@ -1,0 +1,108 @@
+"""The parts of README.md that code decides, between `<!-- name -->` and `<!-- /name -->`.
+
+python -m tests.readme_tables    # writes them into README.md; a test fails while they are stale
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from theta_ray.runtime import build_parser
+from theta_ray.schemas import CORPUS, DAMAGED, FILTERED, KEYS, QUARANTINE, STORE_TYPES, embeddings_schema
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+README = REPOSITORY / "README.md"
+FOLDERS = {
+    "recipes": "what to compute; each file opens with the command that runs it",
+    "cluster_configs": "where to compute it: actors, GPUs, batches, retries",
+    "jobs": "one thin file per stage",
+    "theta_ray": "the library; only the stage of a job and runtime.py import Ray",
+    "benchmarks": "side by side with other systems; each prints one table",
+    "tests": "unit property equivalence ray chaos s3",
+    "docs": "design decisions with their evidence",
+}
+
+
+def options() -> str:
+    """The options of every job."""
+    rows = []
+    for action in build_parser()._actions:
+        if action.option_strings[0].startswith("--"):
+            value = f" {action.metavar}" if action.metavar else ""
+            rows.append(f"| `{action.option_strings[0]}{value}` | {action.help} |")
+    return "\n".join(["| option | meaning |", "| --- | --- |", *rows])
+
+
+def tables() -> str:
+    """Tables with their keys and columns; a question mark says that a value may be missing."""
+    schemas = {"corpus": CORPUS, "embeddings": embeddings_schema(1, "float16"), "quarantine": QUARANTINE}
+    rows = [
+        f"| `{name}` | {f'`{KEYS[name]}`' if KEYS[name] else ''} | {', '.join(_column(field) for field in schema)} |"
+        for name, schema in schemas.items()
+    ]
+    return "\n".join(["| table | key | columns (`?`: may be missing) |", "| --- | --- | --- |", *rows])
+
+
+def _column(field: pa.Field) -> str:
+    kind = field.type
+    if pa.types.is_fixed_size_list(kind):
+        text = f"fixed_size_list\\<{' or '.join(STORE_TYPES)}>[dim]"
+    elif pa.types.is_list(kind):
+        text = f"list\\<{kind.value_type}>"
+    else:
+        text = str(kind).replace("us, tz=UTC", "us, UTC")
+    return f"`{field.name}` {text}{'?' if field.nullable else ''}"
+
+
+def reasons() -> str:
+    """Why a row may be turned away."""
+    rows = [f"| `{reason}` | damaged | {meaning} |" for reason, meaning in DAMAGED.items()]
+    rows += [f"| `{reason}` | filtered | {meaning} |" for reason, meaning in FILTERED.items()]
+    return "\n".join(["| reason | kind | meaning |", "| --- | --- | --- |", *rows])
+
+
+def tree() -> str:
+    """Folders and files, each with the first line of its docstring."""
+    lines = ["```"]
+    for folder, meaning in FOLDERS.items():
+        lines.append(f"{folder + '/':<22}{meaning}")
+        if folder in ("jobs", "theta_ray"):
+            lines += _files(REPOSITORY / folder, 1)
+    return "\n".join([*lines, "```"])
+
+
+def _files(folder: Path, depth: int) -> Iterator[str]:
+    for file in sorted(folder.glob("*.py")):
+        if file.name != "__init__.py":
+            docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            yield f"{'  ' * depth + file.name:<22}{docstring.split(chr(10))[0].rstrip('.')}"
+    for below in sorted(path.parent for path in folder.glob("*/__init__.py")):
+        yield f"{'  ' * depth}{below.name}/"
+        yield from _files(below, depth + 1)
+
+
+BLOCKS = {"options": options, "tables": tables, "reasons": reasons, "tree": tree}
+
+
+def render(text: str) -> str:
+    """`text` with every block as the code has it.
+
+    Raises:
+        ValueError: a block is not there, or not exactly once.
+    """
+    for name, make in BLOCKS.items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        if len(re.findall(pattern, text, flags=re.DOTALL)) != 1:
+            raise ValueError(f"README.md needs <!-- {name} --> and <!-- /{name} --> once")
+        block = make()
+        text = re.sub(pattern, lambda found, block=block: f"{found[1]}{block}\n{found[2]}", text, flags=re.DOTALL)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")
