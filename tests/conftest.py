@@ -134,11 +134,11 @@ def _wait_for_bucket(settings: S3, process: subprocess.Popen[bytes], log: Path) 
 @pytest.fixture(scope="session")
 def ray_cluster(s3_settings: S3) -> Iterator[None]:
     """One local Ray cluster of two cores for the whole session; stages join it."""
-    import ray
-
     # sockets lie below this folder, and their paths may have 107 characters
     folder = tempfile.mkdtemp(prefix="tr-", dir="/tmp")
     with environment({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+        import ray  # reads the authentication settings as it is imported
+
         try:
             ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
             yield

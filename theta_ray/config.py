@@ -181,6 +181,8 @@ class Resources(Strict):
     """Padded tokens of one forward pass."""
     max_retries: Annotated[int, Field(ge=0)] = 3
     """Restarts of a lost task or actor before the job stops."""
+    max_idle_seconds: Annotated[int, Field(ge=60)] = 3600
+    """The job stops when nothing moves for so long: above the time of one shard and of waiting for nodes."""
 
 
 class Config(Strict):

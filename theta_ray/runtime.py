@@ -131,22 +131,25 @@ def cluster(resources: Resources) -> Iterator[None]:
     `RAY_ADDRESS` (set for submitted jobs) names a cluster to join. Otherwise a cluster of this
     machine is started and ended, under a random token that is not written to the home folder.
     """
-    import ray
-
-    if resources.executor == "local" or ray.is_initialized():
+    if resources.executor == "local" or ("ray" in sys.modules and sys.modules["ray"].is_initialized()):
         yield
         return
-    if "RAY_ADDRESS" in os.environ:
-        try:
-            ray.init(runtime_env={"env_vars": WORKER_ENV}, log_to_driver=False, logging_level=logging.WARNING)
-        except (ConnectionError, RuntimeError) as error:
-            raise InputError(_cluster_hint(error)) from error
-    else:
+    joined = "RAY_ADDRESS" in os.environ
+    if not joined:
         os.environ.update(WORKER_ENV)
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    import ray  # reads the authentication settings as it is imported
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    if joined:
+        try:
+            ray.init(runtime_env={"env_vars": WORKER_ENV}, **quiet)
+        except (ConnectionError, RuntimeError) as error:
+            raise InputError(_cluster_hint(error)) from error
+    else:
+        ray.init(address="local", include_dashboard=False, **quiet)
     try:
         yield
     finally:

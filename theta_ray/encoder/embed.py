@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -171,28 +172,31 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
+    context.raise_original_map_exception = True  # so that our own errors keep their type and exit code
+    context.execution_no_progress_timeout_s = resources.max_idle_seconds
     rows = [{"task": task.to_json()} for task in tasks]
-    receipts = (
-        ray.data.from_items(rows, override_num_blocks=len(rows))
-        .map_batches(
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    with warnings.catch_warnings():
+        # Ray 2.60 calls restart limits deprecated and has no other way to set them; unset, a crash repeats for ever
+        warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)
+        tokenized = dataset.map_batches(
             partial(_tokenize_row, job=job),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=TOKENIZE_CPUS,
             max_retries=resources.max_retries,
         )
-        .map_batches(
+        receipts = tokenized.map_batches(
             _EmbedActor,
             fn_constructor_kwargs={"job": job},
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=num_actors),
-            num_cpus=ACTOR_CPUS * resources.threads_per_actor if not resources.gpus_per_actor else 1,
+            num_cpus=1 if resources.gpus_per_actor else ACTOR_CPUS * resources.threads_per_actor,
             num_gpus=resources.gpus_per_actor or None,
             max_restarts=resources.max_retries,
             max_task_retries=resources.max_retries,
         )
-    )
     try:
         for row in receipts.iter_rows():
             yield json.loads(row["receipt"])
