@@ -5,6 +5,7 @@ User ids can be counted through, so an unkeyed hash would hide nobody.
 
 from __future__ import annotations
 
+import functools
 import hmac
 import os
 
@@ -40,6 +41,7 @@ def key_id(key: bytes) -> str:
     return hmac.digest(key, b"theta_ray key id", "sha256").hex()[:8]
 
 
+@functools.lru_cache(maxsize=2**16)
 def pseudonym(key: bytes, author: str) -> str:
     """32 hex digits of HMAC-SHA-256 of the author's id."""
     return hmac.digest(key, author.encode("utf-8", "surrogatepass"), "sha256").hex()[:PSEUDONYM_CHARS]

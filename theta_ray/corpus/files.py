@@ -32,7 +32,7 @@ EXPANSION = {".gz": 4, ".bz2": 5, ".zst": 6}
 
 
 class Line(NamedTuple):
-    """One line without its end, and the offset of its first byte in the decompressed file."""
+    """One line without its newline, and the offset of its first byte in the decompressed file."""
 
     place: int
     data: bytes
@@ -58,7 +58,7 @@ def bare_name(uri: str) -> str:
 
 
 def read_lines(unit: Unit) -> Iterator[Line | Rejected]:
-    """Lines that start inside the unit, blank ones too, their `\\n` or `\\r\\n` removed.
+    """Lines that start inside the unit, blank ones too.
 
     A damaged compressed file yields the lines before the break, then one `truncated_file`.
     A line above 64 MiB yields one `record_too_large`.
@@ -130,7 +130,7 @@ def _split_lines(chunks: Iterator[bytes], place: int, stop: int | None) -> Itera
             if data is None:
                 yield Rejected("record_too_large", f"{num_bytes} bytes; the limit is {MAX_RECORD_BYTES}", place)
             else:
-                yield Line(place, _clean(data, place))
+                yield Line(place, data if place else data.removeprefix(UTF8_BOM))
             place += num_bytes + 1
     except _Broken as error:
         yield Rejected(error.reason, error.detail, place)
@@ -154,12 +154,6 @@ def _cut(chunks: Iterator[bytes]) -> Iterator[tuple[bytes | None, int]]:
             pieces, held = [lines[-1]], len(lines[-1])
     if held:
         yield (b"".join(pieces) if held <= MAX_RECORD_BYTES else None), held
-
-
-def _clean(data: bytes, place: int) -> bytes:
-    if place == 0:
-        data = data.removeprefix(UTF8_BOM)
-    return data[:-1] if data.endswith(b"\r") else data
 
 
 def decompressed(file: Any, unit: Unit) -> Iterator[bytes]:

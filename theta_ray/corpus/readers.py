@@ -26,7 +26,7 @@ def read_text(unit: Unit, spec: Input) -> Iterator[Row]:
             yield row
         elif spec.documents == "files" or row.data.strip():
             try:
-                text = row.data.decode("utf-8")
+                text = row.data.removesuffix(b"\r").decode("utf-8")
             except UnicodeDecodeError as error:
                 yield Rejected("bad_encoding", f"byte {error.start} is not UTF-8", row.place)
             else:

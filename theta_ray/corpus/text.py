@@ -71,7 +71,7 @@ def basic(text: str) -> str:
     """HTML entities unescaped, control characters dropped, NFC, runs of white space become one space."""
     if "&" in text:
         text = html.unescape(text)
-    text = CONTROL.sub("", storable(text))
+    text = storable(CONTROL.sub("", text))
     if not text.isascii():
         text = unicodedata.normalize("NFC", stream_safe(text))
     return " ".join(text.split())

@@ -1,0 +1,63 @@
+"""Small inputs and configurations for tests of the corpus."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from theta_ray.config import Columns, Config, Corpus, Encoder, Input, Recipe, Resources
+from theta_ray.corpus.document import Document, Rejected, Row, Unit
+from theta_ray.corpus.readers import READERS
+from theta_ray.store import Partition, open_table
+
+DAY = "2026-01-31"
+
+
+def config_of(root: Path, *inputs: Input, **corpus: Any) -> Config:
+    """A configuration whose corpus says nothing that the test does not."""
+    values = {"language": "none", "authors": "raw", "inputs": inputs, **corpus}
+    recipe = Recipe(name="test", corpus=Corpus(**values), encoder=Encoder(model="none"))
+    return Config(recipe=recipe, resources=Resources(executor="local"), root=str(root / "results"))
+
+
+def jsonl_input(path: Path, **columns: Any) -> Input:
+    """JSON lines with columns `id` and `text`."""
+    return Input(reader="jsonl", path=str(path), columns=Columns(**{"text": "text", "doc_id": "id", **columns}))
+
+
+def write_jsonl(path: Path, records: list[Any]) -> Path:
+    """Records one a line; `.gz` is compressed."""
+    data = "".join(json.dumps(record) + "\n" for record in records).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def unit_of(path: Path, start: int = 0, stop: int | None = None) -> Unit:
+    """A whole file, or a part of one."""
+    return Unit(str(path), 0, path.stat().st_size, start, stop)
+
+
+def read(path: Path, reader: str, columns: Columns | None = None, **spec: Any) -> list[Row]:
+    """All rows of a file."""
+    source = Input(reader=reader, path=str(path), columns=columns, **spec)
+    return list(READERS[reader](unit_of(path), source))
+
+
+def documents(rows: list[Row]) -> list[Document]:
+    """The rows that became documents."""
+    return [row for row in rows if isinstance(row, Document)]
+
+
+def reasons(rows: list[Row]) -> list[str]:
+    """Why the others did not."""
+    return [row.reason for row in rows if isinstance(row, Rejected)]
+
+
+def table_of(partition: Partition, schema: pa.Schema) -> pa.Table:
+    """All rows of a committed partition."""
+    return open_table(partition, schema).to_table()
