@@ -3,7 +3,7 @@
 1. `read_shard` reads one shard's units into staged rows, sorted keys and quarantined rows. Alive in
    memory: 4,096 rows and 36 bytes a row.
 2. `resolve_bucket` finds the repeats within one range of keys, over all shards: about 4 million keys.
-3. `write_shard` leaves the repeats out and creates the shard. Alive: two row groups.
+3. `write_shard` leaves the repeats out and creates the shard. Alive: two batches of rows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from theta_ray.objects import join
 from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter
 
+BATCH_ROWS = 4096
 REPEATS = {"ids": "id_repeats", "texts": "text_repeats"}
 
 
@@ -90,7 +91,7 @@ class _Staged:
         self._rows.append(row)
         self._units.append(unit)
         self._places.append(place)
-        if len(self._rows) == ROWS_PER_GROUP:
+        if len(self._rows) == BATCH_ROWS:
             self.flush()
 
     def reject(self, rejected: Rejected, unit: int) -> None:
@@ -98,7 +99,7 @@ class _Staged:
         self._rejected.append(row)
         self.quarantined[rejected.reason] += 1
         self.examples.setdefault(rejected.reason, row[1])
-        if len(self._rejected) == ROWS_PER_GROUP:
+        if len(self._rejected) == BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
@@ -175,11 +176,11 @@ def write_shard(task: WriteTask) -> Record:
         ShardWriter(read.partition, read.shard, CORPUS) as corpus,
         ShardWriter(quarantine_of(read.partition), read.shard, QUARANTINE) as quarantine,
     ):
-        for table in staging.batches(read.staged("rejected"), ROWS_PER_GROUP):
+        for table in staging.batches(read.staged("rejected"), BATCH_ROWS):
             quarantine.write(table)
         groups = _Groups(corpus)
         start = 0
-        for table in staging.batches(read.staged("rows"), ROWS_PER_GROUP):
+        for table in staging.batches(read.staged("rows"), BATCH_ROWS):
             keep = np.ones(table.num_rows, dtype=bool)
             for reason, rows in repeats.items():
                 local = rows[(rows >= start) & (rows < start + table.num_rows)] - start
@@ -204,7 +205,7 @@ def quarantine_of(partition: Partition) -> Partition:
 
 
 class _Groups:
-    """Cuts rows into row groups of exactly 4,096 and keeps the figures of each."""
+    """Cuts rows into full row groups, the last one smaller, and keeps the figures of each."""
 
     def __init__(self, writer: ShardWriter) -> None:
         self._writer = writer
