@@ -43,7 +43,7 @@ DAMAGE_PER_3000 = dict(bad_record=8, missing_text=10, bad_time=6, damaged_id=3, 
 HOURS = (2, 1, 1, 1, 1, 2, 5, 9, 10, 9, 9, 10, 13, 11, 9, 9, 10, 13, 16, 18, 18, 14, 9, 5)
 DAY_MS = 86_400_000
 START_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
-NUM_DAYS = 31
+NUM_DAYS, DAYS_PER_FILE = 31, 4
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 TRUTH_SCHEMA = pa.schema(
     [
@@ -58,8 +58,8 @@ TRUTH_SCHEMA = pa.schema(
 README = """SYNTHETIC DATA. No person wrote any of these texts; authors, ids and events are invented.
 
 Made by: python -m theta_ray.corpus.sample (seed {seed}, {num_posts} posts)
-raw/posts-week-N.jsonl.gz  one post a line, as a platform's dump; {num_damaged} damaged or unwanted lines among them
-truth.parquet              planted topic, author's community, language and duplicates of every well-formed post
+raw/posts-NN.jsonl.gz  one post a line, four days a file, as a platform's dump; {num_damaged} damaged or unwanted lines
+truth.parquet          planted topic, author's community, language and duplicates of every well-formed post
 Damaged or unwanted, by the reason under which they must be turned away: {damage}
 """
 
@@ -108,10 +108,10 @@ def write_sample(folder: str | Path, seed: int = 0, num_posts: int = NUM_POSTS) 
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     posts = _Platform(rng).run(num_posts)
-    for number, lines in enumerate(_weeks(posts, planted_damage(num_posts), rng), start=1):
+    for number, lines in enumerate(_files(posts, planted_damage(num_posts), rng), start=1):
         data = "".join(f"{line}\n" for line in lines).encode()
         # without the time of writing, so that the same seed gives the same bytes
-        (folder / "raw" / f"posts-week-{number}.jsonl.gz").write_bytes(gzip.compress(data, mtime=0))
+        (folder / "raw" / f"posts-{number:02d}.jsonl.gz").write_bytes(gzip.compress(data, mtime=0))
     damage = planted_damage(num_posts)
     listed = ", ".join(f"{reason} {count}" for reason, count in damage.items())
     text = README.format(seed=seed, num_posts=num_posts, num_damaged=sum(damage.values()), damage=listed)
@@ -241,13 +241,13 @@ def _iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _weeks(posts: list[_Post], damage: dict[str, int], rng: random.Random) -> list[list[str]]:
-    """The lines of each week's file, damaged lines put between the others."""
-    weeks: list[list[_Post]] = [[] for _ in range(-(-NUM_DAYS // 7))]
+def _files(posts: list[_Post], damage: dict[str, int], rng: random.Random) -> list[list[str]]:
+    """The lines of each file, a few days in each, damaged lines put between the others."""
+    spans: list[list[_Post]] = [[] for _ in range(-(-NUM_DAYS // DAYS_PER_FILE))]
     for post in posts:
-        weeks[(post.ms - START_MS) // DAY_MS // 7].append(post)
-    filled = [week for week in weeks if week]
-    files = [[_line(post.row()) for post in week] for week in filled]
+        spans[(post.ms - START_MS) // DAY_MS // DAYS_PER_FILE].append(post)
+    filled = [span for span in spans if span]
+    files = [[_line(post.row()) for post in span] for span in filled]
     for reason, count in damage.items():
         for _ in range(count):
             number = rng.randrange(len(filled))
