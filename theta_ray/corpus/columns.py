@@ -15,7 +15,7 @@ from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejec
 from theta_ray.corpus.files import Line, bare_name, read_json_lines, read_lines
 from theta_ray.corpus.values import Microseconds, text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
 from theta_ray.errors import InputError
-from theta_ray.store import open_filesystem
+from theta_ray.objects import access, open_filesystem
 
 BATCH_ROWS = 1024
 # A parquet footer with a million columns must not fill the memory before its schema is looked at.
@@ -178,7 +178,7 @@ def read_parquet(unit: Unit, spec: Input) -> Iterator[Row]:
     """Documents of a parquet file's row groups; only mapped columns are decoded."""
     columns = ColumnMap(spec, CELLS)
     fs, path = open_filesystem(unit.uri)
-    with fs.open(path, "rb") as file:
+    with access(unit.uri), fs.open(path, "rb") as file:
         try:
             parquet = open_parquet(file)
             columns.check(parquet.schema_arrow.names, unit.uri)

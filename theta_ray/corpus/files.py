@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import zstandard
 
 from theta_ray.corpus.document import MAX_RECORD_BYTES, Rejected, Unit, quoted
-from theta_ray.store import open_filesystem
+from theta_ray.objects import access, open_filesystem
 
 CHUNK_BYTES = 2**20
 # zstd can turn 4 bytes into 128 KiB and its decompressor takes no output limit: feed it little at a time.
@@ -64,7 +64,7 @@ def read_lines(unit: Unit) -> Iterator[Line | Rejected]:
     A line above 64 MiB yields one `record_too_large`.
     """
     fs, path = open_filesystem(unit.uri)
-    with fs.open(path, "rb", block_size=4 * CHUNK_BYTES) as file:
+    with access(unit.uri), fs.open(path, "rb", block_size=4 * CHUNK_BYTES) as file:
         head = file.read(3)
         if head[:2] in OTHER_BOMS:
             if unit.start == 0:
@@ -105,7 +105,7 @@ def read_whole(unit: Unit) -> Line | Rejected:
     """The whole decompressed file as one record, or why it cannot be."""
     fs, path = open_filesystem(unit.uri)
     pieces, size = [], 0
-    with fs.open(path, "rb") as file:
+    with access(unit.uri), fs.open(path, "rb") as file:
         chunks = decompressed(file, unit) if compression_of(unit.uri) else plain(file)
         try:
             for chunk in chunks:
@@ -247,7 +247,7 @@ def parse_json(line: Line) -> tuple[int, Any] | Rejected:
 def _is_one_value(unit: Unit) -> bool:
     """Whether the file opens a JSON object or array that its first line does not close."""
     fs, path = open_filesystem(unit.uri)
-    with fs.open(path, "rb", block_size=HEAD_BYTES) as file:
+    with access(unit.uri), fs.open(path, "rb", block_size=HEAD_BYTES) as file:
         try:
             head = next(decompressed(file, unit), b"") if compression_of(unit.uri) else file.read(HEAD_BYTES)
         except _Broken:

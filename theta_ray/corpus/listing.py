@@ -17,8 +17,9 @@ from theta_ray.corpus.document import Unit
 from theta_ray.corpus.files import EXPANSION, compression_of
 from theta_ray.corpus.readers import LINE_READERS
 from theta_ray.errors import ConfigError, InputError
+from theta_ray.objects import access, join, open_filesystem
 from theta_ray.schemas import KEYS
-from theta_ray.store import canonical_json, join, open_filesystem
+from theta_ray.store import canonical_json
 
 SAMPLE_BYTES = 2**16
 MAX_SHARDS = 100_000
@@ -65,15 +66,13 @@ def paths_of(spec: Input, day: str) -> list[str]:
 def _list(uri: str, index: int) -> Iterator[File]:
     fs, path = open_filesystem(uri)
     is_local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
-    try:
+    with access(uri):
         if fs.isfile(path):
             found = {path: fs.info(path)}
         elif any(character in path for character in GLOB_CHARACTERS):
             found = {name: info for name, info in fs.glob(path, detail=True).items() if info["type"] == "file"}
         else:
             found = {n: i for n, i in fs.find(path, detail=True).items() if not _is_hidden(n, path)}
-    except PermissionError as error:
-        raise InputError(f"{uri}: may not be listed ({error}); give this account read access") from error
     for name, info in found.items():
         file_uri = name if is_local else fs.unstrip_protocol(name)
         yield File(file_uri, int(info["size"]), _identity(name, info, is_local), index)
@@ -93,13 +92,10 @@ def _identity(path: str, info: dict[str, Any], is_local: bool) -> str:
         tag = next((info[key] for key in ("ETag", "etag", "md5Hash", "content_md5") if info.get(key)), None)
         return f"etag:{str(tag).strip(chr(34))}" if tag else f"time:{info.get('LastModified') or info.get('updated')}"
     digest, size = hashlib.blake2b(digest_size=16), int(info["size"])
-    try:
-        with open(path, "rb") as file:
-            for start in sorted({0, max(0, size // 2 - SAMPLE_BYTES // 2), max(0, size - SAMPLE_BYTES)}):
-                file.seek(start)
-                digest.update(file.read(SAMPLE_BYTES))
-    except PermissionError as error:
-        raise InputError(f"{path}: may not be read; give this account read access") from error
+    with access(path), open(path, "rb") as file:
+        for start in sorted({0, max(0, size // 2 - SAMPLE_BYTES // 2), max(0, size - SAMPLE_BYTES)}):
+            file.seek(start)
+            digest.update(file.read(SAMPLE_BYTES))
     return f"content:{digest.hexdigest()}"
 
 
@@ -169,7 +165,7 @@ def _to_units(file: File, reader: str, corpus: Corpus) -> Iterator[Unit]:
 def _row_groups(file: File, step: int) -> Iterator[Unit]:
     """Runs of row groups of about `step` decompressed bytes; the file's bytes are shared out by rows."""
     fs, path = open_filesystem(file.uri)
-    with fs.open(path, "rb") as opened:
+    with access(file.uri), fs.open(path, "rb") as opened:
         try:
             metadata = open_parquet(opened).metadata
         except (ValueError, OSError) as error:

@@ -10,7 +10,7 @@ from theta_ray.config import Input
 from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
 from theta_ray.corpus.files import parse_json, read_json_values, read_whole
 from theta_ray.corpus.values import to_id, to_name, to_score, to_time
-from theta_ray.store import exists
+from theta_ray.objects import exists
 
 INCLUDES = {"users", "tweets", "places", "media", "polls", "topics"}
 NOTICES = ("errors", "meta", "title", "detail", "type", "connection_issue", "operational-disconnect")
