@@ -59,6 +59,14 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     assert _digests(tmp_path / "one") == _digests(tmp_path / "two")
 
 
+def test_writing_again_leaves_nothing_of_the_sample_before(tmp_path: Path) -> None:
+    write_sample(tmp_path / "one", seed=5, num_posts=300)
+    (tmp_path / "one" / "raw" / "posts-99.jsonl.gz").write_bytes(b"of another version")
+    write_sample(tmp_path / "one", seed=5, num_posts=200)
+    write_sample(tmp_path / "two", seed=5, num_posts=200)
+    assert _digests(tmp_path / "one") == _digests(tmp_path / "two")
+
+
 def test_another_seed_gives_other_posts(tmp_path: Path) -> None:
     write_sample(tmp_path / "one", seed=5, num_posts=200)
     write_sample(tmp_path / "two", seed=6, num_posts=200)

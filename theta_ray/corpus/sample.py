@@ -106,6 +106,8 @@ def write_sample(folder: str | Path, seed: int = 0, num_posts: int = NUM_POSTS) 
     """Write `raw/*.jsonl.gz`, `truth.parquet` and `README.txt` into `folder`, which is created."""
     folder = Path(folder)
     (folder / "raw").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "raw").glob("posts-*.jsonl.gz"):
+        old.unlink()  # of another size or version; readers take all files of the folder
     rng = random.Random(seed)
     posts = _Platform(rng).run(num_posts)
     for number, lines in enumerate(_files(posts, planted_damage(num_posts), rng), start=1):
