@@ -132,7 +132,7 @@ def page_line(name: str, value: Any) -> str:
     elif isinstance(value, int):
         text = f"{value:,}"
     elif isinstance(value, float):
-        text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.4g}"
+        text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.9g}"
     else:
         text = str(value)
     return f"  {name:<26}{text}"

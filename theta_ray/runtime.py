@@ -137,6 +137,8 @@ def cluster(resources: Resources) -> Iterator[None]:
     joined = "RAY_ADDRESS" in os.environ
     if not joined:
         os.environ.update(WORKER_ENV)
+        # Ray's C++ part calls every restartable actor an error (ray-project/ray#53727)
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))

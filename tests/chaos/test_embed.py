@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -17,15 +18,35 @@ from tests.models import save_bert
 from tests.small_jobs import DAY, find_partition, make_recipe, make_texts, read_table, save_recipe, write_jsonl
 
 pytestmark = pytest.mark.chaos
-NUM_TEXTS = 4000
+NUM_TEXTS = 2000
 SECONDS_TO_WAIT = 120.0
 
 
-def job_command(recipe: Path, root: Path, executor: str, tmp_path: Path) -> list[str]:
-    resources = tmp_path / f"{executor}.yaml"
-    resources.write_text(f"executor: {executor}\nnum_actors: 1\nbatch_tokens: 256\n")
-    command = [sys.executable, str(REPOSITORY / "jobs" / "embed.py"), "--config", str(recipe)]
-    return [*command, "--resources", str(resources), "--root", str(root), "--date", DAY]
+@dataclass(frozen=True)
+class Setting:
+    """A recipe and the folder of an undisturbed run of it."""
+
+    folder: Path
+    recipe: Path
+    whole: Path
+
+    def command(self, root: Path, executor: str) -> list[str]:
+        resources = self.folder / f"{executor}.yaml"
+        resources.write_text(f"executor: {executor}\nnum_actors: 1\nbatch_tokens: 256\n")
+        command = [sys.executable, str(REPOSITORY / "jobs" / "embed.py"), "--config", str(self.recipe)]
+        return [*command, "--resources", str(resources), "--root", str(root), "--date", DAY]
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    folder = tmp_path_factory.mktemp("killed")
+    model = save_bert(folder / "model", hidden_size=256)
+    raw = write_jsonl(folder / "a.jsonl", make_texts(NUM_TEXTS))
+    changes = {"corpus": {"shard_bytes": 6000}, "embed": {"parity_rows": 8}}
+    recipe = save_recipe(folder / "recipe.yaml", make_recipe(str(raw), model, **changes))
+    made = Setting(folder, recipe, folder / "whole")
+    run_job(made.command(made.whole, "local"))
+    return made
 
 
 def run_job(command: list[str]) -> None:
@@ -33,11 +54,15 @@ def run_job(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def records(root: Path) -> list[Path]:
+    return list(root.glob("embeddings/*/*/records/*.json"))
+
+
 def kill_after(command: list[str], root: Path, num_records: int) -> int:
     """Start the job, kill -9 its driver once so many shards have records, end its workers; records left."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + SECONDS_TO_WAIT
-    while len(list(root.glob("embeddings/*/*/records/*.json"))) < num_records:
+    while len(records(root)) < num_records:
         assert process.poll() is None, "the job ended before it could be killed"
         assert time.monotonic() < deadline, "no shard was finished in time"
         time.sleep(0.02)
@@ -47,23 +72,18 @@ def kill_after(command: list[str], root: Path, num_records: int) -> int:
     _, alive = psutil.wait_procs(workers, timeout=20)
     for worker in alive:  # Ray's own processes notice the dead driver; these did not in time
         os.kill(worker.pid, signal.SIGKILL)
-    return len(list(root.glob("embeddings/*/*/records/*.json")))
+    return len(records(root))
 
 
 @pytest.mark.parametrize("executor", ["local", "ray"])
-def test_a_killed_job_goes_on_and_every_id_is_there_once(tmp_path: Path, executor: str) -> None:
-    model = save_bert(tmp_path / "model", hidden_size=256)
-    raw = write_jsonl(tmp_path / "a.jsonl", make_texts(NUM_TEXTS))
-    changes = {"corpus": {"shard_bytes": 6000}, "embed": {"parity_rows": 8}}
-    recipe = save_recipe(tmp_path / "recipe.yaml", make_recipe(str(raw), model, **changes))
-    killed = job_command(recipe, tmp_path / "killed", executor, tmp_path)
-    left = kill_after(killed, tmp_path / "killed", num_records=3)
-    run_job(killed)
-    run_job(job_command(recipe, tmp_path / "whole", "local", tmp_path))
-    shards = len(list(tmp_path.glob("whole/embeddings/*/*/records/*.json")))
-    assert 3 <= left < shards
-    ids = read_table(str(tmp_path / "killed"), "embeddings").column("doc_id").to_pylist()
+def test_a_killed_job_goes_on_and_every_id_is_there_once(setting: Setting, executor: str, tmp_path: Path) -> None:
+    command = setting.command(tmp_path, executor)
+    left = kill_after(command, tmp_path, num_records=3)
+    run_job(command)
+    ids = read_table(str(tmp_path), "embeddings").column("doc_id").to_pylist()
+    assert 3 <= left < len(records(setting.whole))
     assert sorted(ids) == sorted(f"d{i}" for i in range(NUM_TEXTS))
-    paths = [Path(find_partition(str(tmp_path / name), "embeddings").path) for name in ("killed", "whole")]
-    for shard in sorted(paths[1].glob("*.parquet")):
-        assert (paths[0] / shard.name).read_bytes() == shard.read_bytes()
+    killed, whole = (Path(find_partition(str(root), "embeddings").path) for root in (tmp_path, setting.whole))
+    shards = sorted(whole.glob("*.parquet"))
+    assert shards
+    assert [(killed / shard.name).read_bytes() for shard in shards] == [shard.read_bytes() for shard in shards]

@@ -99,7 +99,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "distinct_texts": counts["num_texts"],
             "duplicates_collapsed": counts["num_rows_in"] - counts["num_texts"],
             "tokens": counts["num_tokens"],
-            "tokens_per_second": round(work.num_tokens / seconds, 1),
+            "tokens_per_second": round(work.num_tokens / seconds),
             "documents_per_second": round(work.num_rows / seconds, 1),
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -75,7 +76,7 @@ def plan(config: Config, day: str) -> Plan:
     manifest = read_manifest(job.corpus)
     if manifest is None:
         figures: dict[str, Any] = {"shards": "known once the corpus is prepared"}
-        num_tokens = steps[-1].figures.get("estimated_tokens")
+        num_tokens = steps[-1].figures["estimated_tokens"]
         status = "would run after prepare"
     else:
         tasks, done = plan_tasks(manifest, job.embed), read_records(job.embeddings)
@@ -92,15 +93,17 @@ def plan(config: Config, day: str) -> Plan:
     return Plan(steps, config.recipe.model_dump(mode="json"))
 
 
-def _estimate_time(job: EmbedJob, resources: Resources, num_tokens: Any) -> str:
+def _estimate_time(job: EmbedJob, resources: Resources, num_tokens: int) -> str:
     """A forward pass costs about 2 floating-point operations per weight and token."""
-    if not isinstance(num_tokens, int):
-        return "unknown before the corpus is prepared"
     flops = GUESSED_FLOPS[job.device]
-    actors, whose = resources.num_actors or 1, "" if resources.num_actors else " (one per core or GPU at run time)"
-    seconds = 2 * num_parameters(job.source.folder) * num_tokens / (flops * actors)
-    unit = f"{flops / 1e9:,.0f} GFLOP/s"
-    return f"about {_duration(seconds)} of work for {actors} actor{'s' if actors > 1 else ''} at {unit}{whose}"
+    num_actors, where = resources.num_actors or os.cpu_count() or 1, ""
+    if resources.executor == "local":
+        num_actors = 1
+    elif resources.num_actors is None and (job.device == "cuda" or "RAY_ADDRESS" in os.environ):
+        num_actors, where = 1, "; the cluster's size is known once it is joined"
+    seconds = 2 * num_parameters(job.source.folder) * num_tokens / (flops * num_actors)
+    plural = "s" if num_actors > 1 else ""
+    return f"about {_duration(seconds)} on {num_actors} actor{plural} at {flops / 1e9:,.0f} GFLOP/s each{where}"
 
 
 def _duration(seconds: float) -> str:
@@ -171,6 +174,9 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
     num_actors = _num_actors(resources, len(tasks), ray.cluster_resources())
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.issue_detectors_config.detectors = []  # advice on memory that is not ours to follow
+    for handler in logging.getLogger("ray.data").handlers:
+        handler.setLevel(logging.ERROR)  # what users need is in our own lines
     context.max_errored_blocks = 0
     context.raise_original_map_exception = True  # so that our own errors keep their type and exit code
     context.execution_no_progress_timeout_s = resources.max_idle_seconds

@@ -20,6 +20,8 @@ from theta_ray.store import open_table, read_manifest, read_shard
 
 NUM_EXAMPLES, NUM_NEIGHBOURS = 3, 2
 MAX_ROWS = 20_000
+# Above this two texts are copies but for a word or a mention, and tell nothing about the embeddings.
+NEAR_COPY_COSINE = 0.9
 WIDTH = 96
 
 
@@ -37,12 +39,18 @@ class Preview:
 
     title: str
     figures: dict[str, Any]
+    quarantined: dict[str, int]
     examples: tuple[Example, ...]
 
     def page(self) -> str:
         """The page for a terminal; texts are cut and made harmless."""
-        lines = ["", self.title, RULE, *(page_line(name, value) for name, value in self.figures.items()), ""]
-        lines += [f"nearest neighbours of {len(self.examples)} documents drawn at random", RULE]
+        lines = ["", self.title, RULE]
+        for name, value in self.figures.items():
+            lines.append(page_line(name.replace("_", " "), value))
+            if name == "quarantined":
+                lines += [page_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
+        near = f"nearest neighbours of {len(self.examples)} documents drawn at random, near-copies left out"
+        lines += ["", near, RULE]
         for example in self.examples:
             lines.append(f"  {printable(example.text, WIDTH)}")
             lines += [f"    {cosine:5.2f}  {printable(text, WIDTH - 9)}" for cosine, text in example.neighbours]
@@ -50,7 +58,7 @@ class Preview:
 
     def json_line(self) -> str:
         """The figures in one line of JSON; no text."""
-        return json.dumps(self.figures) + "\n"
+        return json.dumps({**self.figures, "quarantined": self.quarantined}) + "\n"
 
 
 def plan(config: Config, day: str) -> Plan:
@@ -70,24 +78,24 @@ def run(config: Config, day: str) -> Preview:
     corpus_card, embed_card = load_run_card(job.corpus), load_run_card(job.embeddings)
     if corpus_card is None or embed_card is None:
         raise InputError(f"{job.embeddings.path}: has no run_card.json; run jobs/embed.py for {day} again")
-    title = f"{config.recipe.name}  {day}"
-    return Preview(title, _figures(corpus_card, embed_card), _examples(job, config.recipe.embed.seed))
+    quarantined = {**corpus_card.quarantined, **embed_card.quarantined}
+    figures = _figures(corpus_card, embed_card)
+    examples = _examples(job, config.recipe.embed.seed)
+    return Preview(f"{config.recipe.name}  {day}", figures, quarantined, examples)
 
 
 def _figures(corpus: RunCard, embeddings: RunCard) -> dict[str, Any]:
     shown = embeddings.figures
-    quarantined = {**corpus.quarantined, **embeddings.quarantined}
     return {
-        "documents in": corpus.figures["documents_in"],
-        "quarantined": sum(quarantined.values()),
-        **{f"  {reason}": count for reason, count in sorted(quarantined.items())},
+        "documents_in": corpus.figures["documents_in"],
+        "quarantined": sum([*corpus.quarantined.values(), *embeddings.quarantined.values()]),
         "languages": corpus.figures["languages"],
-        "duplicates collapsed": shown["duplicates_collapsed"],
+        "duplicates_collapsed": shown["duplicates_collapsed"],
         "embedded": shown["embedded"],
         "tokens": shown["tokens"],
-        "tokens per second": shown["tokens_per_second"],
-        "padding share": f"{100 * shown['padding_share']:.1f} %",
-        "smallest cosine": f"{shown['smallest_cosine']}  ({shown['rows_compared']} rows against plain transformers)",
+        "tokens_per_second": shown["tokens_per_second"],
+        "padding_share": f"{100 * shown['padding_share']:.1f} %",
+        "smallest_cosine": f"{shown['smallest_cosine']}  ({shown['rows_compared']} rows against plain transformers)",
         "vectors": shown["vectors"],
         "corpus": corpus.path,
         "embeddings": embeddings.path,
@@ -103,7 +111,9 @@ def _examples(job: EmbedJob, seed: int) -> tuple[Example, ...]:
     if num_texts <= NUM_NEIGHBOURS:
         return ()
     queries = np.random.default_rng(seed).choice(len(doc_ids), min(NUM_EXAMPLES, len(doc_ids)), replace=False)
-    rows, cosines = nearest_neighbours(vectors, queries, ids_of_texts, NUM_NEIGHBOURS)
+    rows, cosines = nearest_neighbours(
+        vectors, queries, ids_of_texts, num_neighbours=NUM_NEIGHBOURS, below=NEAR_COPY_COSINE
+    )
     return tuple(
         Example(texts[doc_ids[q]], tuple((float(c), texts[doc_ids[r]]) for r, c in zip(near, close, strict=True)))
         for q, near, close in zip(queries, rows, cosines, strict=True)

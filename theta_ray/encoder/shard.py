@@ -66,14 +66,20 @@ def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
     texts = table.column("text").combine_chunks().dictionary_encode()
     distinct = texts.dictionary.to_pylist()
     text_of_row = texts.indices.to_numpy().astype(np.int32)
-    sequences = _tokenizer(job.encoder, job.source).encode(distinct)
+    tokenizer = _tokenizer(job.encoder, job.source)
+    loaded = time.perf_counter()
+    sequences = tokenizer.encode(distinct)
     return TokenizedShard(
         task=task,
         doc_ids=table.column("doc_id").combine_chunks(),
         text_of_row=text_of_row,
         sequences=sequences,
         parity_texts=tuple(distinct[text_of_row[row]] for row in task.parity_rows),
-        seconds={"read": read - started, "tokenize": time.perf_counter() - read},
+        seconds={
+            "read": read - started,
+            "load tokenizer": loaded - read,
+            "tokenize": time.perf_counter() - loaded,
+        },
     )
 
 
@@ -138,7 +144,7 @@ class ShardEmbedder:
                 f"embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, "
                 "or accept less in the recipe"
             )
-        return {"num_compared": compared, "min_cosine": round(lowest, 7) if compared else None}
+        return {"num_compared": compared, "min_cosine": round(lowest, 9) if compared else None}
 
     @property
     def reference(self) -> Reference:
