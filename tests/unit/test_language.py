@@ -10,6 +10,8 @@ from theta_ray.corpus.language import identify, source_language
         ("The weather is lovely this morning", "en"),
         ("Il fait tr\u00e8s beau ce matin", "fr"),
         ("\u4eca\u65e5\u306f\u3068\u3066\u3082\u5929\u6c17\u304c\u3044\u3044\u3067\u3059", "ja"),
+        ("\uc624\ub298 \ub0a0\uc528\uac00 \uc815\ub9d0 \uc88b\uc544\uc694 CNN", "ko"),
+        ("\u4f53\u9a8c\u5dc5\u5cf0 \u5012\u5929\u5c60\u9f99\u8bb0\u5341\u5927\u521b\u65b0\u6982\u89c8", "zh"),
     ],
 )
 def test_plain_sentences_are_identified(text, lang):

@@ -267,3 +267,17 @@ def test_inputs_without_any_row_commit_an_empty_table(tmp_path):
     config = config_of(tmp_path, jsonl_input(path))
     assert prepare.run(config, DAY).figures["documents"] == 0
     assert open_table(prepare.partition_of(config, DAY), CORPUS).count_rows() == 0
+
+
+def test_too_many_shards_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("theta_ray.corpus.listing.MAX_SHARDS", 3)
+    path = write_jsonl(tmp_path / "in" / "a.jsonl", posts(100))
+    with pytest.raises(ConfigError, match="corpus.shard_bytes: 10 makes .* shards; take a larger value"):
+        prepare.run(config_of(tmp_path, jsonl_input(path), shard_bytes=10), DAY)
+
+
+def test_more_rejections_than_a_batch_are_all_kept(tmp_path):
+    path = write_jsonl(tmp_path / "in" / "a.jsonl", [*posts(1), *({"id": "x"} for _ in range(5000))])
+    config = config_of(tmp_path, jsonl_input(path), max_damaged_share=1)
+    assert prepare.run(config, DAY).quarantined == {"missing_text": 5000}
+    assert len(quarantine(config)) == 5000

@@ -268,3 +268,24 @@ def test_json_values_may_be_pretty_printed(tmp_path):
     ):
         path.write_text(text)
         assert [row.doc_id for row in read(path, "thread_json")] == ["p"]
+
+
+@pytest.mark.parametrize("reader", ["reddit", "thread_json", "twitter_v1", "twitter_v2"])
+def test_lines_that_are_no_json_are_told_by_every_platform_reader(tmp_path, reader):
+    path = tmp_path / "a.json"
+    path.write_text('{"cut off')
+    assert reasons(read(path, reader)) == ["bad_record"]
+
+
+@pytest.mark.parametrize("data", [gzip.compress(b"x" * 5000)[:20], b"no gzip"])
+def test_a_whole_file_that_is_cut_off_is_told(tmp_path, data):
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(data)
+    assert reasons(read(path, "text", documents="files")) == ["truncated_file"]
+    assert reasons(read(path, "twitter_v1")) == ["truncated_file"]
+
+
+def test_a_whole_file_in_utf16_is_told(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("text".encode("utf-16"))
+    assert reasons(read(path, "text", documents="files")) == ["bad_encoding"]
