@@ -34,7 +34,7 @@ from theta_ray.objects import read_bytes as read_bytes
 from theta_ray.schemas import check_schema
 
 METADATA_KEY = b"theta_ray"
-ROWS_PER_GROUP = 4096
+ROWS_PER_GROUP = 1024
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ShardWriter:
         self._folder.cleanup()
 
     def write(self, table: pa.Table) -> None:
-        """Append rows as row groups of at most 4,096."""
+        """Append rows as row groups of at most 1,024."""
         table = table.cast(self._schema)
         self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
         self.num_rows += table.num_rows

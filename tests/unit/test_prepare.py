@@ -33,11 +33,11 @@ def test_documents_are_committed_with_their_figures(tmp_path):
     card = prepare.run(config_of(tmp_path, jsonl_input(path)), DAY)
     assert list(card.figures) == [
         "documents_in",
-        "documents",
+        "documents_kept",
         "distinct_texts",
         "duplicate_texts",
         "languages",
-        "num_shards",
+        "shards",
     ]
     assert list(card.figures.values())[:4] == [6, 6, 5, 1]
     assert (card.stage, card.status, card.quarantined) == ("prepare", "committed", {})
@@ -180,7 +180,7 @@ def test_folders_globs_and_dates_find_the_files(tmp_path):
         write_jsonl(tmp_path / "in" / name, [{"id": name, "text": name}])
     for path, found in (("{date}", 2), ("*/*.jsonl", 2), ("**/*.jsonl", 3)):
         config = config_of(tmp_path, jsonl_input(tmp_path / "in" / path))
-        assert prepare.run(config, DAY).figures["documents"] == found
+        assert prepare.run(config, DAY).figures["documents_kept"] == found
 
 
 def test_a_root_within_the_input_folder_is_refused(tmp_path):
@@ -214,11 +214,11 @@ def test_plan_estimates_and_starts_nothing(tmp_path):
     config = config_of(tmp_path, jsonl_input(path))
     step = prepare.plan(config, DAY).steps[0]
     assert (step.status, step.figures["files"], step.figures["shards"]) == ("would run", 1, 1)
-    about = int(step.figures["documents"].removeprefix("about ").replace(",", ""))
+    about = step.figures["estimated_documents"]
     assert 18_000 < about < 22_000
     assert not (tmp_path / "results").exists()
     prepare.run(config, DAY)
-    assert prepare.plan(config, DAY).steps[0].status == "committed, nothing to do"
+    assert prepare.plan(config, DAY).steps[0].status == "nothing to do: committed"
 
 
 @pytest.mark.parametrize("suffix", ["jsonl.gz", "parquet"])
@@ -231,7 +231,7 @@ def test_plan_estimates_compressed_files(tmp_path, suffix):
     else:
         spec = jsonl_input(write_jsonl(path, posts(30_000)))
     step = prepare.plan(config_of(tmp_path, spec), DAY).steps[0]
-    about = int(step.figures["documents"].removeprefix("about ").replace(",", ""))
+    about = step.figures["estimated_documents"]
     assert 3_000 < about < 60_000
 
 
@@ -258,14 +258,14 @@ def test_each_reader_runs_from_end_to_end(tmp_path, reader):
     card = prepare.run(config, DAY)
     (row,) = corpus_of(config).to_pylist()
     assert (row["text"], row["source"]) == ("hello", "mine")
-    assert card.figures["documents"] == card.figures["documents_in"] == 1
-    assert json.loads(card.json_line())["documents"] == 1
+    assert card.figures["documents_kept"] == card.figures["documents_in"] == 1
+    assert json.loads(card.json_line())["documents_kept"] == 1
 
 
 def test_inputs_without_any_row_commit_an_empty_table(tmp_path):
     path = write_jsonl(tmp_path / "in" / "a.jsonl", [])
     config = config_of(tmp_path, jsonl_input(path))
-    assert prepare.run(config, DAY).figures["documents"] == 0
+    assert prepare.run(config, DAY).figures["documents_kept"] == 0
     assert open_table(prepare.partition_of(config, DAY), CORPUS).count_rows() == 0
 
 

@@ -22,7 +22,7 @@ def run(tmp_path_factory, shared_data):
         config = config_of(tmp_path_factory.mktemp("real"), source, **corpus)
         card = prepare.run(config, DAY)
         figures = card.figures
-        assert figures["documents_in"] == figures["documents"] + sum(card.quarantined.values())
+        assert figures["documents_in"] == figures["documents_kept"] + sum(card.quarantined.values())
         return card, table_of(prepare.partition_of(config, DAY), CORPUS)
 
     return run_one
@@ -41,7 +41,7 @@ def test_archived_stream_of_v1(run):
 
 def test_search_response_of_v1(run):
     card, corpus = run("twitter_v1", "raw/twitter_v1_search")
-    assert card.figures["documents"] == 100
+    assert card.figures["documents_kept"] == 100
     kinds = Counter(corpus["kind"].to_pylist())
     assert kinds["repost"] > 0
     # Retweets have the text of their original, so they repeat it.
@@ -71,7 +71,7 @@ def test_interrupted_stream_of_v2(shared_data):
 
 def test_page_files_of_academictwitter(run):
     card, corpus = run("twitter_v2", "raw/twitter_v2_pages")
-    assert card.figures["documents"] == 5
+    assert card.figures["documents_kept"] == 5
     assert not any(text.endswith("\u2026") for text in corpus["text"].to_pylist())
 
 
@@ -133,7 +133,7 @@ def test_news_with_133_repeats(run):
 def test_chinese_headlines(run):
     columns = Columns(text="text", doc_id="doc_id", label="label")
     card, corpus = run("parquet", "docs_thucnews_zh/docs.parquet", columns, language="identify")
-    assert card.figures["documents"] == 9991
+    assert card.figures["documents_kept"] == 9991
     languages = Counter(corpus["lang"].to_pylist())
     assert languages["zh"] > 0.99 * corpus.num_rows
     assert set(corpus["label"].to_pylist()) == {str(i) for i in range(10)}

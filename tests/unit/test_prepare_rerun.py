@@ -75,7 +75,7 @@ def test_too_much_damage_stops_the_stage_and_a_mended_input_runs(tmp_path):
         prepare.run(config, DAY)
     assert read_manifest(prepare.partition_of(config, DAY)) is None
     write_jsonl(path, posts(8))
-    assert prepare.run(config, DAY).figures["documents"] == 8
+    assert prepare.run(config, DAY).figures["documents_kept"] == 8
 
 
 @pytest.mark.parametrize("kill_at", ["write", "record", "manifest", "card"])
@@ -119,7 +119,7 @@ def test_staged_shards_are_not_read_again(tmp_path, monkeypatch):
             prepare.run(config, DAY)
         patch.undo()
     monkeypatch.setitem(prepare.read_shard.__globals__, "READERS", {})
-    assert prepare.run(config, DAY).figures["documents"] == 100
+    assert prepare.run(config, DAY).figures["documents_kept"] == 100
 
 
 def test_one_shard_and_many_hold_the_same_rows(tmp_path):
@@ -131,7 +131,7 @@ def test_one_shard_and_many_hold_the_same_rows(tmp_path):
         card = prepare.run(config, DAY)
         tables.append(corpus_of(config))
         refused.append(sorted(quarantine(config)))
-    assert card.figures["num_shards"] > 20
+    assert card.figures["shards"] > 20
     assert tables[0] == tables[1] == tables[2]
     assert refused[0] == refused[1] == refused[2]
 
@@ -155,5 +155,5 @@ def test_parquet_is_cut_at_row_groups(tmp_path):
     )
     spec = Input(reader="parquet", path=str(path), columns=Columns(text="text", doc_id="id"))
     config = config_of(tmp_path, spec, shard_bytes=5000)
-    assert prepare.run(config, DAY).figures["num_shards"] > 2
+    assert prepare.run(config, DAY).figures["shards"] > 2
     assert corpus_of(config)["doc_id"].to_pylist() == [str(i) for i in range(1000)]

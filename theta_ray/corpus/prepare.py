@@ -68,10 +68,10 @@ def plan(config: Config, day: str) -> Plan:
         "files": len(files),
         "bytes": sum(file.num_bytes for file in files),
         "shards": len(to_shards(corpus, files)),
-        "documents": f"about {documents:,}",
-        "tokens": f"about {tokens:,}",
+        "estimated_documents": documents,
+        "estimated_tokens": tokens,
     }
-    status = "would run" if manifest is None else "committed, nothing to do"
+    status = "would run" if manifest is None else "nothing to do: committed"
     return Plan([PlanStep(STAGE, partition.path, status, figures)], config.sections("corpus"))
 
 
@@ -244,11 +244,11 @@ def _to_card(config: Config, partition: Partition, manifest: dict[str, Any]) -> 
         date=partition.date,
         figures={
             "documents_in": counts["num_rows_in"],
-            "documents": counts["num_rows"],
+            "documents_kept": counts["num_rows"],
             "distinct_texts": counts["num_texts"],
             "duplicate_texts": repeats,
             "languages": ", ".join(f"{language} {count:,}" for language, count in shown),
-            "num_shards": len(manifest["shards"]),
+            "shards": len(manifest["shards"]),
         },
         quarantined=quarantined,
         recipe=config.sections("corpus"),
