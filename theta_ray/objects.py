@@ -34,7 +34,10 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
         ConfigError: a scheme that is not one of local files, S3, GCS or Azure.
         InputError: the package for the scheme is not installed.
     """
-    scheme = uri.split("://", 1)[0] if "://" in uri else "file"
+    scheme, _, rest = uri.partition("://") if "://" in uri else ("file", "", uri)
+    if scheme != "file" and ":" in rest.partition("/")[0].partition("@")[0] and "@" in rest.partition("/")[0]:
+        where = rest.partition("@")[2]
+        raise ConfigError(f"{scheme}://...@{where}: holds credentials; put them in the environment, not in a URI")
     if scheme not in SCHEMES:
         raise ConfigError(f"{uri}: scheme {scheme} is not read; use a local path or one of {', '.join(SCHEMES)}")
     try:

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from theta_ray.errors import ConfigError
+from theta_ray.objects import open_filesystem
+
+
+@pytest.mark.parametrize("uri", ["s3://key:canary@bucket/x", "gs://me:canary@bucket/x"])
+def test_credentials_in_a_uri_are_refused_and_not_repeated(uri: str) -> None:
+    with pytest.raises(ConfigError, match="put them in the environment") as refused:
+        open_filesystem(uri)
+    assert "canary" not in str(refused.value)
+
+
+def test_an_azure_container_is_no_credential() -> None:
+    pytest.importorskip("adlfs", reason="the azure extra is not installed")
+    open_filesystem("abfs://container@account.dfs.core.windows.net/x")
+
+
+def test_a_local_path_may_hold_any_sign(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    assert open_filesystem(str(tmp_path / "a:b@c"))[1].endswith("a:b@c")
