@@ -49,7 +49,7 @@ def test_the_line_for_scripts_is_one_line_of_json() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "unknown"), (False, "no"), (1234, "1,234"), (0.99999876543, "0.999998765"), (-1234.5, "-1,234.5"), ("a", "a")],
+    [(None, "unknown"), (False, "no"), (1234, "1,234"), (0.99999876543, "0.999998765"), (-1234.5, "-1,234.5")],
 )
 def test_a_line_shows_values_as_people_write_them(value: object, text: str) -> None:
     assert page_line("name", value) == f"  {'name':<26}{text}"
