@@ -1,6 +1,6 @@
 """Raw dumps become one corpus table.
 
-    ray job submit --working-dir . -- python jobs/prepare.py --config recipes/sample.yaml --root s3://bucket/name
+ray job submit --working-dir . -- python jobs/prepare.py --config recipes/sample.yaml --root s3://bucket/name
 """
 
 from theta_ray.corpus import prepare

@@ -25,12 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from theta_ray.errors import InputError, StageError
-from theta_ray.objects import access, create_from_file
-from theta_ray.objects import create as create
-from theta_ray.objects import exists as exists
-from theta_ray.objects import join as join
-from theta_ray.objects import open_filesystem as open_filesystem
-from theta_ray.objects import read_bytes as read_bytes
+from theta_ray.objects import access, create, create_from_file, join, open_filesystem, read_bytes
 from theta_ray.schemas import check_schema
 
 METADATA_KEY = b"theta_ray"
