@@ -148,7 +148,7 @@ def cluster(resources: Resources) -> Iterator[None]:
     if joined:
         try:
             ray.init(runtime_env={"env_vars": WORKER_ENV}, **quiet)
-        except (ConnectionError, RuntimeError) as error:
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise InputError(_cluster_hint(error)) from error
     else:
         ray.init(address="local", include_dashboard=False, **quiet)

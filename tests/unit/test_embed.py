@@ -97,6 +97,18 @@ def test_a_resumed_run_commits_the_same_bytes(config: Config) -> None:
     assert (partition / "manifest.json").read_bytes() == manifest
 
 
+def test_a_run_killed_before_its_card_gets_one_later(config: Config) -> None:
+    first = embed.run(config, DAY)
+    Path(find_partition(config.root, "embeddings").at("run_card.json")).unlink()
+    again = embed.run(config, DAY)
+    rates = ("tokens_per_second", "documents_per_second", "shards_made_by_this_run")
+    assert {n: v for n, v in again.figures.items() if n not in rates} == {
+        n: v for n, v in first.figures.items() if n not in rates
+    }
+    assert again.figures["tokens_per_second"] is None
+    assert "unknown" in again.page()
+
+
 def test_other_resources_find_the_same_table(config: Config) -> None:
     embed.run(config, DAY)
     other = config.model_copy(update={"resources": config.resources.model_copy(update={"batch_tokens": 64})})

@@ -86,7 +86,7 @@ def _inputs(job: EmbedJob) -> dict[str, Any]:
 
 def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -> RunCard:
     """The run card: figures of the table, rates of this run."""
-    counts, seconds = body["counts"], work.phases.seconds["embed"]
+    counts, seconds = body["counts"], work.phases.seconds.get("embed")
     return RunCard(
         stage="embed",
         status="committed",
@@ -99,8 +99,8 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "distinct_texts": counts["num_texts"],
             "duplicates_collapsed": counts["num_rows_in"] - counts["num_texts"],
             "tokens": counts["num_tokens"],
-            "tokens_per_second": round(work.num_tokens / seconds),
-            "documents_per_second": round(work.num_rows / seconds, 1),
+            "tokens_per_second": round(work.num_tokens / seconds) if seconds else None,
+            "documents_per_second": round(work.num_rows / seconds, 1) if seconds else None,
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],
             "rows_compared": counts["num_compared"],

@@ -119,10 +119,11 @@ def run(config: Config, day: str) -> RunCard:
         job = make_job(config, day)
     if read_manifest(job.embeddings) is not None:
         prepare.run(config, day)  # finds changed input; starts nothing where it is committed
-        return _finished_card(job)
+        return _finished_card(config, job)
     with ExitStack() as stack:
         with work.phases.measure("start Ray"):
             stack.enter_context(cluster(config.resources))
+            _num_actors(config.resources)  # a missing GPU stops the job before anything is read
         upstream = prepare.run(config, day)
         manifest = read_manifest(job.corpus)
         assert manifest is not None, "prepare has committed"
@@ -142,10 +143,14 @@ def run(config: Config, day: str) -> RunCard:
     return card
 
 
-def _finished_card(job: EmbedJob) -> RunCard:
+def _finished_card(config: Config, job: EmbedJob) -> RunCard:
+    """The card of a committed table; made from the manifest where its run was killed before writing one."""
     card = load_run_card(job.embeddings)
     if card is None:
-        raise InputError(f"{job.embeddings.path}: is committed but has no run_card.json; use another --root")
+        manifest = read_manifest(job.embeddings)
+        assert manifest is not None, "run has looked"
+        card = make_card(config, job, manifest, Work(num_shards=len(manifest["shards"])))
+        card.save(job.embeddings)
     card.status = "nothing to do"
     return card
 
@@ -171,7 +176,7 @@ def _locally(job: EmbedJob, tasks: list[ShardTask]) -> Iterator[dict[str, Any]]:
 def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iterator[dict[str, Any]]:
     import ray
 
-    num_actors = _num_actors(resources, len(tasks), ray.cluster_resources())
+    num_actors = min(_num_actors(resources), len(tasks))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.issue_detectors_config.detectors = []  # advice on memory that is not ours to follow
@@ -210,8 +215,17 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
         raise_cause(error)
 
 
-def _num_actors(resources: Resources, num_shards: int, available: dict[str, float]) -> int:
-    """One actor per core, or per GPU share, and never more than there are shards."""
+def _num_actors(resources: Resources) -> int:
+    """One actor per core, or per GPU share, of the cluster, or as many as the resources file says.
+
+    Raises:
+        InputError: the cluster has no room for them.
+    """
+    if resources.executor == "local":
+        return 1
+    import ray
+
+    available = ray.cluster_resources()
     if resources.gpus_per_actor:
         room = int(available.get("GPU", 0) / resources.gpus_per_actor)
         wanted = f"gpus_per_actor: {resources.gpus_per_actor:g}"
@@ -223,7 +237,7 @@ def _num_actors(resources: Resources, num_shards: int, available: dict[str, floa
             f"resources ask for {resources.num_actors or 1} actors with {wanted}; the cluster has room for {room} "
             f"({available.get('GPU', 0):g} GPUs, {available.get('CPU', 0):g} cores); change the resources file"
         )
-    return min(resources.num_actors or room, num_shards)
+    return resources.num_actors or room
 
 
 def _tokenize_row(row: pa.Table, job: EmbedJob) -> pa.Table:
