@@ -11,6 +11,7 @@ import argparse
 import logging
 import os
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -146,6 +147,7 @@ def cluster(resources: Resources) -> Iterator[None]:
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
     if joined:
+        _knock(os.environ["RAY_ADDRESS"])
         try:
             ray.init(runtime_env={"env_vars": WORKER_ENV}, **quiet)
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -156,6 +158,18 @@ def cluster(resources: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Fail in seconds where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto" and other forms are for Ray to read
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"RAY_ADDRESS {address}: {reason}; start the cluster, or unset RAY_ADDRESS") from error
 
 
 def _cluster_hint(error: Exception) -> str:
