@@ -147,7 +147,7 @@ def cluster(resources: Resources) -> Iterator[None]:
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
     if joined:
-        _knock(os.environ["RAY_ADDRESS"])
+        require_answer(os.environ["RAY_ADDRESS"])
         try:
             ray.init(runtime_env={"env_vars": WORKER_ENV}, **quiet)
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -160,7 +160,7 @@ def cluster(resources: Resources) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def require_answer(address: str) -> None:
     """Fail in seconds where nobody listens; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():

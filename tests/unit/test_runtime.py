@@ -16,7 +16,7 @@ from theta_ray import errors
 from theta_ray.config import Config, Resources
 from theta_ray.errors import ConfigError, InputError, SchemaError, StageError, ThetaError, WorkerLostError
 from theta_ray.runcard import Plan, PlanStep, RunCard
-from theta_ray.runtime import Progress, build_parser, cluster, main, map_tasks, parse_day, resolve_root
+from theta_ray.runtime import Progress, build_parser, main, map_tasks, parse_day, require_answer, resolve_root
 
 RECIPE = """\
 name: tiny
@@ -218,8 +218,7 @@ def test_the_heartbeat_says_what_the_stage_waits_for(caplog: pytest.LogCaptureFi
     assert message.startswith("embed: 1 of 4 shards, 100 rows, ")
 
 
-def test_a_cluster_that_does_not_answer_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_answer_is_told_in_seconds() -> None:
     (port,) = free_ports(1)
-    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-    with pytest.raises(InputError, match="unset RAY_ADDRESS"), cluster(Resources()):
-        pass
+    with pytest.raises(InputError, match="unset RAY_ADDRESS"):
+        require_answer(f"127.0.0.1:{port}")
