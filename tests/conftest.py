@@ -48,7 +48,7 @@ class S3:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of real data sets, described in docs/; tests that need it are skipped without."""
+    """Folder of public data sets (tweets, forums, news); tests that need it are skipped without."""
     named = os.environ.get("THETA_RAY_TEST_DATA")
     folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
     if not folder.is_dir():

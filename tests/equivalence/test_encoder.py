@@ -102,3 +102,11 @@ def test_bfloat16_stays_close_and_is_not_float32(minilm: Path) -> None:
     vectors = [TextEncoder(c, Embed(), resolve_model(c)).embed_texts(SENTENCES) for c in (exact, coarse)]
     cosines = (vectors[0] * vectors[1]).sum(axis=1)
     assert 0.999 < cosines.min() < 0.9999999
+
+
+def test_special_tokens_in_a_text_would_move_its_vector(minilm: Path) -> None:
+    text = "hello [MASK] world [SEP]"
+    config = Encoder(model=str(minilm))
+    ours = TextEncoder(config, Embed(), resolve_model(config)).embed_texts([text])
+    theirs = sentence_transformers_vectors(str(minilm), [text])
+    assert (ours * theirs).sum() < 0.7

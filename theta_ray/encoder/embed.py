@@ -194,6 +194,7 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
             partial(_tokenize_row, job=job),
             batch_size=1,
             batch_format="pyarrow",
+            compute=ray.data.TaskPoolStrategy(size=_num_tokenizers(num_actors, resources)),
             num_cpus=TOKENIZE_CPUS,
             max_retries=resources.max_retries,
         )
@@ -238,6 +239,11 @@ def _num_actors(resources: Resources) -> int:
             f"({available.get('GPU', 0):g} GPUs, {available.get('CPU', 0):g} cores); change the resources file"
         )
     return resources.num_actors or room
+
+
+def _num_tokenizers(num_actors: int, resources: Resources) -> int:
+    """Processes that tokenise. Each costs seconds to start; one feeds 8 CPU actors or half a GPU with ease."""
+    return 2 * num_actors if resources.gpus_per_actor else -(-num_actors // 8)
 
 
 def _tokenize_row(row: pa.Table, job: EmbedJob) -> pa.Table:
