@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,9 @@ from theta_ray.store import open_table, read_manifest, read_shard
 
 NUM_EXAMPLES, NUM_NEIGHBOURS = 3, 2
 MAX_ROWS = 20_000
-# Above this two texts are copies but for a word or a mention, and tell nothing about the embeddings.
-NEAR_COPY_COSINE = 0.9
-WIDTH = 96
+# From here on two texts share most of their words, and tell little about the embeddings.
+NEAR_COPY_COSINE = 0.8
+TEXT_WIDTH, LINE_WIDTH = 180, 88
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,23 @@ class Preview:
             lines.append(page_line(name.replace("_", " "), value))
             if name == "quarantined":
                 lines += [page_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
-        near = f"nearest neighbours of {len(self.examples)} documents drawn at random, near-copies left out"
-        lines += ["", near, RULE]
+        lines += ["", f"{len(self.examples)} documents drawn at random and their nearest neighbours"]
+        lines += [f"(cosine below {NEAR_COPY_COSINE}: closer ones are near-copies)", RULE]
         for example in self.examples:
-            lines.append(f"  {printable(example.text, WIDTH)}")
-            lines += [f"    {cosine:5.2f}  {printable(text, WIDTH - 9)}" for cosine, text in example.neighbours]
+            lines += _wrapped(example.text, "  ")
+            for cosine, text in example.neighbours:
+                lines += _wrapped(text, f"    {cosine:5.2f}  ")
         return "\n".join(lines) + "\n"
 
     def json_line(self) -> str:
         """The figures in one line of JSON; no text."""
         return json.dumps({**self.figures, "quarantined": self.quarantined}) + "\n"
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    """A text on few lines, the first after `start`."""
+    line = printable(text, TEXT_WIDTH)
+    return textwrap.wrap(line, LINE_WIDTH, initial_indent=start, subsequent_indent=" " * len(start)) or [start]
 
 
 def plan(config: Config, day: str) -> Plan:
@@ -115,7 +123,10 @@ def _examples(job: EmbedJob, seed: int) -> tuple[Example, ...]:
         vectors, queries, ids_of_texts, num_neighbours=NUM_NEIGHBOURS, below=NEAR_COPY_COSINE
     )
     return tuple(
-        Example(texts[doc_ids[q]], tuple((float(c), texts[doc_ids[r]]) for r, c in zip(near, close, strict=True)))
+        Example(
+            texts[doc_ids[q]],
+            tuple((float(c), texts[doc_ids[r]]) for r, c in zip(near, close, strict=True) if np.isfinite(c)),
+        )
         for q, near, close in zip(queries, rows, cosines, strict=True)
     )
 
