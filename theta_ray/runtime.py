@@ -225,8 +225,9 @@ def raise_cause(error: BaseException) -> NoReturn:
     lost = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ThetaError):
-            raise cause from None
+        # Ray's wrapper is of the cause's class too, but its text is a traceback
+        if isinstance(cause, ThetaError) and not isinstance(cause, ray.exceptions.RayTaskError):
+            raise type(cause)(str(cause).splitlines()[0]) from None  # Ray adds lines of advice to the text
         if isinstance(cause, lost):
             raise WorkerLostError(
                 f"a worker was lost too often: {str(cause).splitlines()[0]}; rerun to go on"

@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import S3
 from tests.models import save_bert
 from tests.small_jobs import DAY, find_partition, make_config, make_texts, read_table, write_jsonl
+from theta_ray.config import Columns
 from theta_ray.encoder import embed
 from theta_ray.errors import InputError, StageError
 from theta_ray.objects import open_filesystem, read_bytes
@@ -63,8 +64,24 @@ def test_an_error_of_a_worker_arrives_as_itself(tmp_path: Path, bert: Path) -> N
     raw = write_jsonl(tmp_path / "a.jsonl", make_texts(40))
     changes = {"encoder": {"precision": "bfloat16"}, "embed": {"min_cosine": 1.0}}
     config = make_config(raw, str(tmp_path / "root"), bert, resources=RAY, **changes)
-    with pytest.raises(StageError, match="use encoder.precision: float32"):
+    with pytest.raises(StageError, match="use encoder.precision: float32") as stopped:
         embed.run(config, DAY)
+    assert len(str(stopped.value).splitlines()) == 1
+
+
+def test_an_error_of_a_reading_task_arrives_in_one_line(tmp_path: Path, bert: Path) -> None:
+    raw = write_jsonl(tmp_path / "a.jsonl", make_texts(10))
+    table = tmp_path / "a.csv"
+    table.write_text("id,text\n1,road\n")
+    config = make_config(raw, str(tmp_path / "root"), bert, resources=RAY)
+    columns = Columns(doc_id="id", text="text", score="likes")
+    inputs = (
+        config.recipe.corpus.inputs[0].model_copy(update={"reader": "csv", "path": str(table), "columns": columns}),
+    )
+    corpus = config.recipe.corpus.model_copy(update={"inputs": inputs})
+    with pytest.raises(InputError, match="no column likes") as stopped:
+        embed.run(config.model_copy(update={"recipe": config.recipe.model_copy(update={"corpus": corpus})}), DAY)
+    assert len(str(stopped.value).splitlines()) == 1
 
 
 def test_a_gpu_that_the_cluster_lacks_is_an_error_before_any_work(tmp_path: Path, bert: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
-from theta_ray.errors import ConfigError
+from theta_ray.errors import ConfigError, InputError
 from theta_ray.objects import open_filesystem
 
 
@@ -14,8 +16,8 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(uri: str) -> None:
 
 
 def test_an_azure_container_is_no_credential() -> None:
-    pytest.importorskip("adlfs", reason="the azure extra is not installed")
-    open_filesystem("abfs://container@account.dfs.core.windows.net/x")
+    with contextlib.suppress(InputError):  # where the azure extra is not installed
+        open_filesystem("abfs://container@account.dfs.core.windows.net/x")
 
 
 def test_a_local_path_may_hold_any_sign(tmp_path) -> None:  # type: ignore[no-untyped-def]
