@@ -158,11 +158,24 @@ def _tree(value: Any, depth: int) -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, this package and what its results depend on."""
+    """Versions of Python, this package, what its results depend on, and the NVIDIA driver where there is one."""
     found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
     for package in ("theta-ray", *PACKAGES):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
-    return found
+    return found | _nvidia_driver()
+
+
+def _nvidia_driver() -> dict[str, str]:
+    """The driver's version, where the extra `gpu` is installed and finds one."""
+    try:
+        import pynvml
+    except ImportError:
+        return {}
+    try:
+        pynvml.nvmlInit()
+        return {"nvidia-driver": str(pynvml.nvmlSystemGetDriverVersion())}
+    except pynvml.NVMLError:
+        return {}

@@ -36,7 +36,7 @@ def _load(folder: Path, text: str, *overrides: str, resources: str | None = None
     if resources is not None:
         (folder / "resources.yaml").write_text(resources)
         resources_path = str(folder / "resources.yaml")
-    return load_config(str(folder / "recipe.yaml"), resources_path=resources_path, root="/root", overrides=overrides)
+    return load_config(str(folder / "recipe.yaml"), resources_path=resources_path, root="/tables", overrides=overrides)
 
 
 def _problems(folder: Path, text: str, *overrides: str, resources: str | None = None) -> list[str]:
@@ -58,7 +58,7 @@ def test_shipped_recipes_and_resources_are_valid(resources: str) -> None:
     config = load_config(
         str(REPOSITORY / "recipes" / "sample.yaml"),
         resources_path=str(REPOSITORY / "cluster_configs" / f"{resources}.yaml"),
-        root="/root",
+        root="/tables",
     )
     assert config.recipe.name == "sample"
 
@@ -169,13 +169,13 @@ def test_an_empty_file_lacks_every_required_key(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told_with_an_example(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read .*; name a file, such as recipes/sample.yaml"):
-        load_config(str(tmp_path / "none.yaml"), root="/root")
+        load_config(str(tmp_path / "none.yaml"), root="/tables")
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_bytes(b"name: \xff\xfe\n")
     with pytest.raises(ConfigError, match="not YAML"):
-        load_config(str(tmp_path / "recipe.yaml"), root="/root")
+        load_config(str(tmp_path / "recipe.yaml"), root="/tables")
 
 
 def test_a_mistake_across_fields_is_told_at_their_parent(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_the_run_card_counts_add_up(config: Config) -> None:
     assert figures["rows_compared"] == 32
     assert 0 <= figures["padding_share"] < 0.5
     assert figures["shards"] > 3
+    assert card.resources["devices"] == ["cpu"]
 
 
 def test_missing_upstream_is_run_first_and_shown(config: Config) -> None:

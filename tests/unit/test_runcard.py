@@ -14,7 +14,7 @@ from theta_ray.store import Partition
 CARD = RunCard(
     stage="embed",
     status="committed",
-    path="/root/embeddings",
+    path="/home/you/embeddings",
     fingerprint="0123456789ab",
     date="2026-01-31",
     figures={"documents": 12345, "tokens_per_second": 1234.56, "parity_cosine": 0.99998, "exact": True},
@@ -31,7 +31,7 @@ def test_the_page_shows_figures_reasons_and_where_the_result_is() -> None:
     assert "  quarantined               3" in lines
     assert "    bad_time                1" in lines
     assert "  seconds                   read 1.2   embed 10.0" in lines
-    assert lines[-1] == "  result                    /root/embeddings"
+    assert lines[-1] == "  result                    /home/you/embeddings"
 
 
 def test_upstream_stages_are_shown_first() -> None:
@@ -92,7 +92,7 @@ def test_a_phase_that_fails_is_measured_as_well() -> None:
 
 def test_a_plan_shows_its_steps_and_the_whole_recipe() -> None:
     steps = [
-        PlanStep("prepare", "/root/corpus", "nothing to do", {}),
+        PlanStep("prepare", "/home/you/corpus", "nothing to do", {}),
         PlanStep("embed", "/e", "would run", {"rows": 9}),
     ]
     recipe = {"name": "r", "corpus": {"inputs": [{"reader": "text", "columns": None}], "keep_languages": ["en"]}}

@@ -35,13 +35,13 @@ class FakeStage:
 
     def plan(self, config: Config, day: str) -> Plan:
         self.calls.append(("plan", config.root, day))
-        return Plan([PlanStep("fake", "/root/things", "would run", {"rows": 12345})], {"name": config.recipe.name})
+        return Plan([PlanStep("fake", "/home/you/things", "would run", {"rows": 12345})], {"name": config.recipe.name})
 
     def run(self, config: Config, day: str) -> RunCard:
         self.calls.append(("run", config.root, day))
         if self.failure is not None:
             raise self.failure
-        return RunCard("fake", "committed", "/root/things", "0123456789ab", day, {"rows": 3}, {"too_short": 2})
+        return RunCard("fake", "committed", "/home/you/things", "0123456789ab", day, {"rows": 3}, {"too_short": 2})
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_finished_job_prints_a_page_for_people_and_a_line_for_scripts(
     assert json.loads(out) == {
         "stage": "fake",
         "status": "committed",
-        "path": "/root/things",
+        "path": "/home/you/things",
         "date": "2026-01-31",
         "rows": 3,
         "quarantined": {"too_short": 2},

@@ -25,11 +25,13 @@ class Work:
     num_made: int = 0
     num_rows: int = 0
     num_tokens: int = 0
+    devices: set[str] = field(default_factory=set)
 
     def add(self, receipt: dict[str, Any]) -> Record:
         """Count one receipt; its record."""
         record = Record(**receipt["record"])
         self.num_made += 1
+        self.devices.add(receipt["device"])
         self.num_rows += record.num_rows
         self.num_tokens += record.details["num_tokens"]
         for name, seconds in receipt["seconds"].items():
@@ -112,7 +114,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
         seconds=work.phases.seconds,
         worker_seconds={name: round(value, 3) for name, value in work.worker_seconds.items()},
         recipe=config.recipe.model_dump(mode="json"),
-        resources=config.resources.model_dump(mode="json"),
+        resources={**config.resources.model_dump(mode="json"), "devices": sorted(work.devices)},
         inputs=body["inputs"],
         seeds={"parity_rows": job.embed.seed},
         versions=versions(),

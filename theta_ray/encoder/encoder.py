@@ -83,6 +83,11 @@ class TextEncoder:
         self.model = load_model(source, precision=config.precision, device=device, pooling=self.rules.pooling)
         check_pooling(self.rules.pooling, self.model, has_pooler=has_pooler(self.model))
 
+    @property
+    def device_name(self) -> str:
+        """The GPU's own name, or `cpu`."""
+        return torch.cuda.get_device_name() if self.device.startswith("cuda") else "cpu"
+
     def embed_texts(self, texts: list[str], *, batch_tokens: int = 1024) -> Vectors:
         """[len(texts), dim] vectors, in the order of the texts."""
         return self.embed_sequences(self.tokenizer.encode(texts), batch_tokens=batch_tokens)[0]

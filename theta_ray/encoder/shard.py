@@ -121,7 +121,7 @@ class ShardEmbedder:
         }
         record = write_shard(job, shard, stored, reasons, details)
         seconds["write"] = time.perf_counter() - started
-        return {"record": asdict(record), "seconds": seconds}
+        return {"record": asdict(record), "seconds": seconds, "device": self.encoder.device_name}
 
     def _check_parity(
         self, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any]
