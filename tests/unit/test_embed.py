@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.small_jobs import DAY, find_partition, make_config, make_texts, read_
 from theta_ray.config import Config, Embed, Encoder
 from theta_ray.encoder import embed
 from theta_ray.encoder.encoder import TextEncoder
-from theta_ray.encoder.shard import mean_cosine, vector_problems
+from theta_ray.encoder.shard import ShardEmbedder, mean_cosine, tokenize_shard, vector_problems
 from theta_ray.encoder.source import resolve_model
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard, plan_tasks
 from theta_ray.errors import InputError, StageError
@@ -282,3 +283,41 @@ def test_the_manifest_holds_the_recipe_and_the_smallest_cosine(config: Config) -
     assert manifest["sections"]["encoder"]["pooling"] == "mean"
     assert manifest["inputs"]["corpus"]["fingerprint"] == find_partition(config.root, "corpus").fingerprint
     assert [shard["num_rows"] for shard in manifest["shards"]]
+
+
+def test_workers_use_the_model_where_their_own_node_has_it(config: Config) -> None:
+    embed.prepare.run(config, DAY)
+    job = embed.make_job(config, DAY)
+    elsewhere = replace(job, source=replace(job.source, folder="/only/on/the/driver"))
+    manifest = read_manifest(job.corpus)
+    assert manifest is not None
+    task = plan_tasks(manifest, job.embed)[0]
+    receipt = ShardEmbedder(elsewhere).embed(tokenize_shard(elsewhere, task))
+    assert receipt["record"]["num_rows"] == task.num_rows
+
+
+def test_a_node_with_another_model_stops(config: Config) -> None:
+    job = embed.make_job(config, DAY)
+    other = replace(job, source=replace(job.source, identity="sha256:0"))
+    with pytest.raises(InputError, match="copy the same files to every node"):
+        ShardEmbedder(other)
+
+
+def test_a_reference_that_is_no_number_is_below_every_bound(config: Config) -> None:
+    embed.prepare.run(config, DAY)
+    job = embed.make_job(config, DAY)
+    manifest = read_manifest(job.corpus)
+    assert manifest is not None
+    task = next(task for task in plan_tasks(manifest, job.embed) if len(task.parity_rows) > 1)
+    embedder, first = ShardEmbedder(job), [True]
+
+    class NanFirst:
+        def embed(self, text: str) -> Any:
+            vector = reference.embed(text) * (float("nan") if first else 1.0)
+            first.clear()
+            return vector
+
+    reference = embedder.reference
+    embedder._reference = NanFirst()  # type: ignore[assignment]
+    with pytest.raises(StageError, match="cosine nan"):
+        embedder.embed(tokenize_shard(job, task))

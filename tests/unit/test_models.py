@@ -196,3 +196,14 @@ def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(bert: Path) -> None:
     config = Encoder(model=str(bert), pooling="mean")
     with pytest.raises(InputError, match="gpus_per_actor: 0"):
         TextEncoder(config, Embed(), resolve_model(config), device="cuda")
+
+
+def test_a_text_without_any_token_has_the_zero_vector(tmp_path: Path) -> None:
+    folder = save_bert(tmp_path)
+    rules = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**rules, "post_processor": None}))
+    encoder = load(folder, pooling="mean")
+    vectors = encoder.embed_texts([SENTENCES[0], " ", SENTENCES[1]])
+    assert np.abs(vectors[1]).max() == 0
+    assert np.linalg.norm(vectors[[0, 2]], axis=1) == pytest.approx(1)
+    assert encoder.embed_texts([" "]).shape == (1, 32)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
@@ -20,5 +21,5 @@ def test_an_azure_container_is_no_credential() -> None:
         open_filesystem("abfs://container@account.dfs.core.windows.net/x")
 
 
-def test_a_local_path_may_hold_any_sign(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_local_path_may_hold_any_sign(tmp_path: Path) -> None:
     assert open_filesystem(str(tmp_path / "a:b@c"))[1].endswith("a:b@c")

@@ -97,15 +97,17 @@ class TextEncoder:
         """[num_texts, dim] vectors, and what it took."""
         started = time.perf_counter()
         lengths = sequences.lengths
-        batches = plan_batches(lengths, batch_tokens)
+        # a text may have no token at all, where the tokenizer adds none: its vector stays zero
+        filled = np.flatnonzero(lengths)
+        batches = [filled[batch] for batch in plan_batches(lengths[filled], batch_tokens)]
         pooled_SD: Vectors | None = None
         for batch in batches:
             pooled_BD = self._forward(sequences, batch).cpu().numpy()
             if pooled_SD is None:
-                pooled_SD = np.empty((len(lengths), pooled_BD.shape[1]), np.float32)
+                pooled_SD = np.zeros((len(lengths), pooled_BD.shape[1]), np.float32)
             pooled_SD[batch] = pooled_BD
         if pooled_SD is None:
-            return np.empty((0, self.rules.dim), np.float32), Work()
+            return np.zeros((sequences.num_texts, self.rules.dim), np.float32), Work()
         vectors = finish_vectors(pooled_SD, sequences.text_index, sequences.num_texts, self.rules)
         work = Work(int(lengths.sum()), padded_tokens(lengths, batches), time.perf_counter() - started)
         return vectors, work

@@ -152,4 +152,6 @@ def _texts_of(job: EmbedJob, doc_ids: set[str]) -> dict[str, str]:
         for doc_id, text in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
             if doc_id in doc_ids:
                 texts[doc_id] = text
+        if len(texts) == len(doc_ids):
+            break  # the first shards of both tables hold the same documents
     return texts

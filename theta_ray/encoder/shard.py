@@ -52,9 +52,28 @@ class EmbedJob:
 
 
 @lru_cache(maxsize=1)
-def _tokenizer(encoder: Encoder, source: ModelSource) -> Tokenizer:
+def source_on_this_node(encoder: Encoder, expected: ModelSource) -> ModelSource:
+    """The model where this node has it: folders differ between nodes, contents must not.
+
+    Raises:
+        InputError: this node's model is another one than the driver's.
+    """
+    if not expected.identity.startswith("sha256:"):
+        # the commit that the driver saw: a branch may have moved since
+        encoder = encoder.model_copy(update={"revision": expected.identity.rpartition("@")[2]})
+    source = resolve_model(encoder)
+    if (source.identity, source.adapter_identity) != (expected.identity, expected.adapter_identity):
+        raise InputError(
+            f"encoder.model {encoder.model}: this node has {source.identity}, the driver has "
+            f"{expected.identity}; copy the same files to every node"
+        )
+    return source
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(encoder: Encoder, expected: ModelSource) -> Tokenizer:
     """One tokenizer per worker process."""
-    return make_tokenizer(encoder, source)
+    return make_tokenizer(encoder, source_on_this_node(encoder, expected))
 
 
 def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
@@ -91,13 +110,8 @@ class ShardEmbedder:
 
         torch.set_num_threads(job.threads)
         self.job = job
-        source = resolve_model(job.encoder)
-        if (source.identity, source.adapter_identity) != (job.source.identity, job.source.adapter_identity):
-            raise InputError(
-                f"encoder.model {job.encoder.model}: this node has {source.identity}, the driver has "
-                f"{job.source.identity}; copy the same files to every node"
-            )
-        self.encoder = TextEncoder(job.encoder, job.embed, source, device=job.device)
+        self.source = source_on_this_node(job.encoder, job.source)
+        self.encoder = TextEncoder(job.encoder, job.embed, self.source, device=job.device)
         self._reference: Reference | None = None
 
     def embed(self, shard: TokenizedShard) -> dict[str, Any]:
@@ -127,23 +141,20 @@ class ShardEmbedder:
         self, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any]
     ) -> dict[str, Any]:
         """Compare the drawn rows with plain transformers in float32, one text at a time."""
-        lowest, lowest_row, compared = 1.0, None, 0
+        lowest, compared = 1.0, 0
         for row, text in zip(shard.task.parity_rows, shard.parity_texts, strict=True):
             index = shard.text_of_row[row]
             if reasons[index]:
                 continue
             ours, reference = stored[index].astype(np.float64), self.reference.embed(text).double().numpy()
             cosine = float(ours @ reference / (np.linalg.norm(ours) * np.linalg.norm(reference)))
-            compared += 1
-            if not cosine >= lowest:
-                lowest, lowest_row = cosine, row
-        doc_id = None if lowest_row is None else shard.doc_ids[lowest_row].as_py()
-        if lowest < self.job.embed.min_cosine or np.isnan(lowest):
-            raise StageError(
-                f"{shard.task.shard}: document {doc_id} has cosine {lowest:.6f} with plain transformers, "
-                f"embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, "
-                "or accept less in the recipe"
-            )
+            if not cosine >= self.job.embed.min_cosine:  # NaN, too, is below every bound
+                raise StageError(
+                    f"{shard.task.shard}: document {shard.doc_ids[row].as_py()} has cosine {cosine:.6f} with plain "
+                    f"transformers, embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, "
+                    "or accept less in the recipe"
+                )
+            lowest, compared = min(lowest, cosine), compared + 1
         return {"num_compared": compared, "min_cosine": round(lowest, 9) if compared else None}
 
     @property
@@ -153,7 +164,7 @@ class ShardEmbedder:
             job, model = self.job, self.encoder.model
             if job.encoder.precision != "float32":
                 pooling = self.encoder.rules.pooling
-                model = load_model(job.source, precision="float32", device=job.device, pooling=pooling)
+                model = load_model(self.source, precision="float32", device=job.device, pooling=pooling)
             self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.encoder.rules)
         return self._reference
 
