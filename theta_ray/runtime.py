@@ -2,7 +2,7 @@
 
 A job is `main(stage)`; a stage is a module with `plan(config, day)`, which gives a plan, and
 `run(config, day)`, which gives a run card. Ray is imported inside functions, so that a wrong key
-in a recipe is reported in a fraction of a second.
+in a recipe is reported before Ray is even loaded.
 """
 
 from __future__ import annotations
