@@ -1,6 +1,7 @@
 """The prepare stage run again, interrupted, or cut into other shards: always the same result."""
 
 import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -157,3 +158,17 @@ def test_parquet_is_cut_at_row_groups(tmp_path):
     config = config_of(tmp_path, spec, shard_bytes=5000)
     assert prepare.run(config, DAY).figures["shards"] > 2
     assert corpus_of(config)["doc_id"].to_pylist() == [str(i) for i in range(1000)]
+
+
+def test_a_kill_while_a_shards_counts_are_written_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    uri = str(tmp_path / "staging" / "part-00000" / "read.json")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            staging.write_json(uri, {"num_rows": 1})
+    assert staging.read_json(uri) is None
+    staging.write_json(uri, {"num_rows": 1})
+    assert staging.read_json(uri) == {"num_rows": 1}

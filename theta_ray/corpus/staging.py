@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from theta_ray.corpus.duplicates import Keys, bucket_range, concat
-from theta_ray.objects import access, join, open_filesystem, read_bytes
+from theta_ray.objects import access, create, join, open_filesystem, read_bytes
 from theta_ray.store import canonical_json
 
 KEYS_SCHEMA = pa.schema([("high", pa.uint64()), ("low", pa.uint64()), ("row", pa.int32())])
@@ -60,10 +60,8 @@ def _open_folder(uri: str) -> tuple[Any, str]:
 
 
 def write_json(uri: str, value: dict[str, Any]) -> None:
-    """Put a small JSON object."""
-    fs, path = _open_folder(uri)
-    with access(uri):
-        fs.pipe_file(path, canonical_json(value))
+    """Put a small JSON object, whole or not at all: it is what says that the files before it are whole."""
+    create(uri, canonical_json(value))
 
 
 def read_json(uri: str) -> dict[str, Any] | None:
