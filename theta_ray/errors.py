@@ -5,7 +5,11 @@ ThetaError              1   anything below
 |-- InputError          3   input, model or permission missing, before work starts
 |   `-- SchemaError     3   a table or file does not have the columns it must have
 |-- StageError          4   the stage ran and a check failed: counts, parity, quarantine over budget
-`-- WorkerLostError     6   a task or actor died more often than its retries; a rerun goes on
+|-- ConflictError       5   another run holds the lease, or committed something else
+|-- TransientError      6   a store or network kept failing after all retries; a rerun goes on
+|   `-- WorkerLostError 6   a task or actor died more often than its retries; a rerun goes on
+|-- PreemptedError      7   SIGTERM: the machine is taken away; a rerun goes on
+`-- CostLimitError      8   resources.max_gpu_hours is used up; a rerun goes on
 
 Every message is one line of three parts: what is wrong, where, what to do next.
 Anything that is not a ThetaError is a bug: the job prints its traceback and exits with 70.
@@ -44,7 +48,29 @@ class StageError(ThetaError):
     exit_code = 4
 
 
-class WorkerLostError(ThetaError):
-    """A task or actor was lost more often than the resources file allows."""
+class ConflictError(ThetaError):
+    """Another run holds the lease of a partition, has taken it over, or has committed other content."""
+
+    exit_code = 5
+
+
+class TransientError(ThetaError):
+    """A store or the network kept failing after all retries."""
 
     exit_code = 6
+
+
+class WorkerLostError(TransientError):
+    """A task or actor was lost more often than the resources file allows."""
+
+
+class PreemptedError(ThetaError):
+    """The process was told to stop (SIGTERM), as a spot machine is before it is taken away."""
+
+    exit_code = 7
+
+
+class CostLimitError(ThetaError):
+    """The run has used as many GPU-hours as the resources file allows."""
+
+    exit_code = 8
