@@ -1,16 +1,19 @@
 """Single objects on local disk, S3, GCS or Azure: read whole, or created once, atomically and exclusively.
 
-Nothing here replaces an object. Whoever creates first wins and everyone else is told so; the tests
-prove it with racing writers on local disk and on a real S3 server.
+Whoever creates first wins and everyone else is told so; the tests prove it with racing writers on local
+disk and on a real S3 server. Nothing of a table is ever replaced; only a lease's heartbeat is.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,13 @@ import fsspec
 
 from theta_ray.errors import ConfigError, InputError
 
-SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "az")
+AZURE = ("abfs", "abfss", "az")
+SCHEMES = ("s3", "gs", "gcs", *AZURE)
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
+# A lone question mark is a glob; one before a name and a value could set an endpoint or hold a signature.
+QUERY = re.compile(r"[?&#][^/?&#=]*=")
+TEMPORARY = ".tmp-"
+READERS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -28,23 +37,50 @@ def join(uri: str, *parts: str) -> str:
 
 
 def open_filesystem(uri: str) -> tuple[Any, str]:
-    """The fsspec file system of a URI, and the path in it.
+    """The fsspec file system of a local path or URI, and the path in it.
 
     Raises:
-        ConfigError: a scheme that is not one of local files, S3, GCS or Azure.
+        ConfigError: neither a local path nor a plain URI on S3, GCS or Azure.
         InputError: the package for the scheme is not installed.
     """
-    scheme, _, rest = uri.partition("://") if "://" in uri else ("file", "", uri)
-    if scheme != "file" and ":" in rest.partition("/")[0].partition("@")[0] and "@" in rest.partition("/")[0]:
-        where = rest.partition("@")[2]
-        raise ConfigError(f"{scheme}://...@{where}: holds credentials; put them in the environment, not in a URI")
-    if scheme not in SCHEMES:
-        raise ConfigError(f"{uri}: scheme {scheme} is not read; use a local path or one of {', '.join(SCHEMES)}")
+    if "::" in uri:
+        raise ConfigError(f"{masked(uri)}: '::' chains file systems; take a path without it")
+    scheme = SCHEME.match(uri)
+    if scheme is None:
+        # absolute, since fsspec reads more than a name into `local:x`, `data:x` and `~`
+        return fsspec.filesystem("file"), os.path.abspath(uri)
+    _check_uri(uri, scheme[1])
     try:
         fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except ImportError as error:
         raise InputError(f"{uri}: {error}; install that package on every node") from error
     return fs, path
+
+
+def _check_uri(uri: str, scheme: str) -> None:
+    """Refuse everything but the plain address of an object; what could be a secret is not repeated."""
+    shown = masked(uri)
+    if "://...@" in shown:
+        raise ConfigError(f"{shown}: holds credentials; put them in the environment, not in a URI")
+    if scheme == "file":
+        raise ConfigError(f"{shown}: write a local path without file://")
+    if scheme not in SCHEMES or not uri.startswith(f"{scheme}://"):
+        raise ConfigError(f"{shown}: scheme {scheme} is not read; use a local path or one of {', '.join(SCHEMES)}")
+    if shown != uri:
+        raise ConfigError(f"{shown}: holds a query; name the object alone, endpoints and keys in the environment")
+
+
+def masked(uri: str) -> str:
+    """`uri` without what could be a secret: user and password, and the values of a query."""
+    scheme = SCHEME.match(uri)
+    if scheme is None:
+        return uri
+    rest = uri[scheme.end() :]
+    host = rest.partition("/")[0]
+    if "@" in rest and ":" in host or "@" in host and scheme[1] not in AZURE:
+        rest = f"...@{rest.rpartition('@')[2]}"  # the last one: a secret may hold slashes
+    query = QUERY.search(rest)
+    return f"{scheme[1]}://{rest[: query.start() + 1]}..." if query else f"{scheme[1]}://{rest}"
 
 
 @contextmanager
@@ -86,6 +122,42 @@ def read_bytes(uri: str) -> bytes:
     fs, path = open_filesystem(uri)
     with access(uri):
         return bytes(fs.cat_file(path))
+
+
+def read_many(uris: Sequence[str]) -> list[bytes]:
+    """Whole objects, read side by side, in the order asked for."""
+    if not uris:
+        return []
+    with ThreadPoolExecutor(min(len(uris), READERS)) as pool:
+        return list(pool.map(read_bytes, uris))
+
+
+def get_file(uri: str, local_path: str) -> None:
+    """Copy the whole object at `uri` to a local file."""
+    fs, path = open_filesystem(uri)
+    with access(uri):
+        fs.get_file(path, local_path)
+
+
+def list_names(uri: str) -> list[str]:
+    """Names of the objects and folders directly below a folder, sorted; none where there is no folder."""
+    fs, path = open_filesystem(uri)
+    with access(uri):
+        try:
+            found = fs.ls(path, detail=False)
+        except FileNotFoundError:
+            return []
+    # a store lists an object as if it were its own folder; a local folder may hold files not linked yet
+    pairs = [name.rstrip("/").rpartition("/") for name in found]
+    return sorted(name for folder, _, name in pairs if folder == path.rstrip("/") and not name.startswith(TEMPORARY))
+
+
+def modified(uri: str) -> datetime:
+    """When the object last changed, by the store's own clock, in UTC. FileNotFoundError passes."""
+    fs, path = open_filesystem(uri)
+    with access(uri):
+        time: datetime = fs.modified(path)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def create(uri: str, data: bytes) -> bool:
@@ -132,7 +204,7 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 def _link(path: Path, local_path: str) -> bool:
     """Local exclusive create: a synced temporary file in the folder, then link(2), then sync the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as target, open(local_path, "rb") as source:
             while chunk := source.read(2**22):
@@ -152,3 +224,25 @@ def _link(path: Path, local_path: str) -> bool:
     finally:
         os.close(folder)
     return True
+
+
+def replace(uri: str, data: bytes) -> None:
+    """Write a small object whole, over one that is there: for a lease's heartbeat and nothing else."""
+    fs, path = open_filesystem(uri)
+    with access(uri):
+        if "file" not in _protocols(fs):
+            fs.pipe_file(path, data)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=os.path.dirname(path))
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+
+
+def remove(uri: str) -> None:
+    """Remove one object; none there is fine."""
+    fs, path = open_filesystem(uri)
+    with access(uri), suppress(FileNotFoundError):
+        fs.rm_file(path)

@@ -117,7 +117,7 @@ def test_a_refusal_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="scheme ftp is not read; use a local path or one of file, s3"):
+    with pytest.raises(ConfigError, match="scheme ftp is not read; use a local path or one of s3"):
         open_filesystem("ftp://host/folder")
 
 
