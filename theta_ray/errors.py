@@ -5,7 +5,6 @@ ThetaError              1   anything below
 |-- InputError          3   input, model or permission missing, before work starts
 |   `-- SchemaError     3   a table or file does not have the columns it must have
 |-- StageError          4   the stage ran and a check failed: counts, parity, quarantine over budget
-|-- TransientError      6   a store or network kept failing after all retries; a rerun goes on
 |-- ConflictError       5   another run holds the lease, or committed something else
 |-- TransientError      6   a store or network kept failing after all retries; a rerun goes on
 |   `-- WorkerLostError 6   a task or actor died more often than its retries; a rerun goes on
@@ -57,12 +56,6 @@ class ConflictError(ThetaError):
 
 class TransientError(ThetaError):
     """A store or the network kept failing after all retries."""
-
-    exit_code = 6
-
-
-class TransientError(ThetaError):
-    """A store or a network kept failing after all retries; nothing is lost and a rerun goes on."""
 
     exit_code = 6
 
