@@ -16,6 +16,7 @@ Normalize = Literal["basic", "bertweet", "raw"]
 Hashtags = Literal["ascii", "none", "unicode"]
 Pooling = Literal["cls", "first", "last", "mask", "mean", "pooler"]
 Kind = Literal["comment", "document", "post", "repost"]
+DamagePolicy = Literal["fail", "quarantine", "skip"]
 COLUMN_READERS = ("csv", "jsonl", "parquet")
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -68,6 +69,26 @@ class Input(Strict):
         return self
 
 
+class OnDamage(Strict):
+    """What happens to a damaged row, by cause; the causes are those of `schemas.DAMAGED_INPUT`.
+
+    `fail` stops at the first one. `quarantine` keeps its place and reason and counts it against
+    `max_damaged_share`. `skip` only counts it.
+    """
+
+    unreadable_file: DamagePolicy = "fail"
+    bad_record: DamagePolicy = "quarantine"
+    bad_encoding: DamagePolicy = "quarantine"
+    record_too_large: DamagePolicy = "quarantine"
+    truncated_file: DamagePolicy = "quarantine"
+    decompression_bomb: DamagePolicy = "quarantine"
+    missing_id: DamagePolicy = "quarantine"
+    damaged_id: DamagePolicy = "quarantine"
+    missing_text: DamagePolicy = "quarantine"
+    bad_time: DamagePolicy = "quarantine"
+    bad_score: DamagePolicy = "quarantine"
+
+
 class Corpus(Strict):
     """Raw dumps to one table of documents (jobs/prepare.py)."""
 
@@ -88,7 +109,9 @@ class Corpus(Strict):
     max_chars: Annotated[int, Field(ge=1)] = 1_000_000
     duplicates: Literal["drop", "keep"] = "keep"
     """Rows that repeat an earlier text. Kept rows are still embedded once."""
-    max_damaged_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    on_damage: OnDamage = OnDamage()
+    """`fail`, `quarantine` or `skip`, for each cause of damage."""
+    max_damaged_share: Annotated[float, Field(ge=0, le=1)] = 0.001
     """The stage fails when a larger share of the rows is damaged."""
     shard_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
     """Raw bytes gathered into one shard."""
@@ -154,6 +177,8 @@ class Embed(Strict):
     """Smallest cosine allowed between a stored vector and plain transformers in float32."""
     parity_rows: Annotated[int, Field(ge=1)] = 32
     """Rows of a run that are compared with plain transformers."""
+    max_damaged_share: Annotated[float, Field(ge=0, le=1)] = 0.001
+    """The stage fails when a larger share of the rows has no vector: NaN, infinite or zero."""
     shard_tokens: Annotated[int, Field(ge=1)] = 2_000_000
     """Estimated tokens of one shard: the unit of work, of commit and of resume."""
     seed: int = 0
@@ -183,6 +208,12 @@ class Resources(Strict):
     """Restarts of a lost task or actor before the job stops."""
     max_idle_seconds: Annotated[int, Field(ge=60)] = 3600
     """The job stops when nothing moves for so long: above the time of one shard and of waiting for nodes."""
+    on_conflict: Literal["fail", "join", "wait"] = "wait"
+    """What a second run of the same partition does: leave with exit code 5, share the shards, or wait."""
+    lease_seconds: Annotated[float, Field(gt=0)] = 60
+    """A run that gives no sign of life for so long, by the store's clock, has lost its partition."""
+    max_gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """The job stops, ready to go on, once its actors have held GPUs for so long in sum. Absent: no limit."""
 
 
 class Config(Strict):

@@ -6,6 +6,8 @@ Text appears in `corpus` only; everything downstream joins on `doc_id`. Vectors 
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
 from theta_ray.errors import SchemaError
@@ -54,21 +56,25 @@ def embeddings_schema(dim: int, store_dtype: str) -> pa.Schema:
 
 KEYS = {"corpus": "doc_id", "embeddings": "doc_id", "quarantine": None}
 
-# Damaged rows count against `corpus.max_damaged_share`; filtered rows are turned away because the recipe asks.
-DAMAGED = {
+# Damaged rows count against `max_damaged_share`; filtered rows are turned away because the recipe asks.
+DAMAGED_INPUT = {
+    "unreadable_file": "the parquet file, or the rest of a row group, cannot be read or is not as its footer says",
     "bad_record": "the line is not valid JSON, CSV or a record of this format",
     "bad_encoding": "the bytes are not UTF-8",
     "record_too_large": "one record is larger than the limit of 64 MiB",
     "truncated_file": "the compressed file ends in the middle or is damaged; the rows before the break are kept",
-    "decompression_bomb": "the compressed file grows more than 1,000-fold; the rest of it is not read",
+    "decompression_bomb": "the compressed file, or row group, grows more than 1,000-fold; the rest is not read",
     "missing_id": "the id column is empty",
     "damaged_id": "the id is a float beyond 2^53, so its last digits are gone",
     "missing_text": "the text column is empty or absent",
     "bad_time": "the time is neither ISO 8601, Unix seconds nor a Twitter date",
     "bad_score": "the score is not a whole number",
+}
+DAMAGED_VECTORS = {
     "non_finite_embedding": "the embedding has NaN or infinite values",
     "zero_embedding": "the embedding is the zero vector",
 }
+DAMAGED = {**DAMAGED_INPUT, **DAMAGED_VECTORS}
 FILTERED = {
     "control_message": "a stream notice (delete, limit, error), not a document",
     "deleted_text": "the platform replaced the text by [deleted] or [removed]",
@@ -78,6 +84,18 @@ FILTERED = {
     "duplicate_id": "an earlier row has the same doc_id",
     "duplicate_text": "an earlier row has the same normalised text (corpus.duplicates: drop)",
 }
+
+
+def type_named(text: str) -> pa.DataType:
+    """The Arrow type of a column as a manifest writes it."""
+    known = {str(field.type): field.type for schema in (CORPUS, QUARANTINE) for field in schema}
+    known |= {str(kind): kind for kind in (pa.int32(), *STORE_TYPES.values())}
+    if text in known:
+        return known[text]
+    vector = re.fullmatch(r"fixed_size_list<[a-z]+: ([a-z0-9]+)>\[(\d+)\]", text)
+    if vector is None or vector[1] not in known:
+        raise SchemaError(f"column type {text}: is not one of this version's tables; read it with the version it is of")
+    return pa.list_(known[vector[1]], int(vector[2]))
 
 
 def check_schema(actual: pa.Schema, expected: pa.Schema, where: str) -> None:

@@ -30,6 +30,8 @@ OTHER_VALUES: dict[tuple[str, str], Any] = {
     ("corpus", "max_chars"): 999,
     ("corpus", "duplicates"): "drop",
     ("corpus", "max_damaged_share"): 0.5,
+    ("corpus", "on_damage"): {"bad_record": "skip"},
+    ("embed", "max_damaged_share"): 0.5,
     ("corpus", "shard_bytes"): 1,
     ("encoder", "model"): "package:a/c",
     ("encoder", "revision"): "main",

@@ -10,9 +10,11 @@ from tests.corpora import DAY, config_of, jsonl_input, table_of, write_jsonl
 from theta_ray.config import Columns, Input
 from theta_ray.corpus import prepare
 from theta_ray.corpus.phases import quarantine_of
+from theta_ray.corpus.survey import partition_of
 from theta_ray.errors import ConfigError, InputError
+from theta_ray.manifest import read_manifest
 from theta_ray.schemas import CORPUS, QUARANTINE
-from theta_ray.store import ROWS_PER_GROUP, open_table, read_manifest
+from theta_ray.store import ROWS_PER_GROUP
 
 
 def posts(count, **values):
@@ -20,11 +22,11 @@ def posts(count, **values):
 
 
 def corpus_of(config):
-    return table_of(prepare.partition_of(config, DAY), CORPUS)
+    return table_of(partition_of(config, DAY), CORPUS)
 
 
 def quarantine(config):
-    rows = table_of(quarantine_of(prepare.partition_of(config, DAY)), QUARANTINE).to_pylist()
+    rows = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE).to_pylist()
     return [(row["reason"], row["source_ref"].rsplit("/", 1)[-1]) for row in rows]
 
 
@@ -48,8 +50,8 @@ def test_the_manifest_tells_counts_inputs_and_versions_and_no_path_of_staging_st
     path = write_jsonl(tmp_path / "in" / "a.jsonl", posts(5000))
     config = config_of(tmp_path, jsonl_input(path))
     prepare.run(config, DAY)
-    manifest = read_manifest(prepare.partition_of(config, DAY))
-    counts = {"num_rows_in": 5000, "num_rows": 5000, "num_texts": 5000, "num_quarantined": 0}
+    manifest = read_manifest(partition_of(config, DAY))
+    counts = {"num_rows_in": 5000, "num_rows": 5000, "num_texts": 5000, "num_quarantined": 0, "num_skipped": 0}
     assert manifest["counts"] == counts
     assert manifest["key_id"] is None
     assert manifest["inputs"][0]["uri"] == str(path)
@@ -67,7 +69,7 @@ def test_row_groups_are_full_although_rows_are_turned_away(tmp_path):
         row["id"] = "same"
     config = config_of(tmp_path, jsonl_input(write_jsonl(tmp_path / "in" / "a.jsonl", rows)))
     prepare.run(config, DAY)
-    shard = prepare.partition_of(config, DAY).at("part-00000.parquet")
+    (shard,) = Path(partition_of(config, DAY).path).glob("*.parquet")
     metadata = pq.ParquetFile(shard).metadata
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROWS_PER_GROUP] * 7 + [933]
 
@@ -113,7 +115,7 @@ def test_filters_turn_rows_away_with_a_reason_and_without_their_text(tmp_path):
     assert corpus_of(config)["lang"].to_pylist() == ["en"]
     reasons = [reason for reason, _ in quarantine(config)]
     assert reasons == ["too_short", "too_long", "missing_text", "other_language", "other_language"]
-    rejects = table_of(quarantine_of(prepare.partition_of(config, DAY)), QUARANTINE)
+    rejects = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE)
     assert "bonjour" not in str(rejects.to_pylist())
 
 
@@ -149,14 +151,14 @@ def test_authors_become_pseudonyms_and_the_key_is_written_nowhere(tmp_path, monk
         prepare.run(config, DAY)
     key = "canary-canary-canary"
     monkeypatch.setenv("THETA_RAY_AUTHOR_KEY", key)
-    first = prepare.partition_of(config, DAY)
+    first = partition_of(config, DAY)
     prepare.run(config, DAY)
     authors = corpus_of(config)["author_id"].to_pylist()
     assert len(set(authors)) == 7
     assert not {f"u{i}" for i in range(7)} & set(authors)
     assert all(key.encode() not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     monkeypatch.setenv("THETA_RAY_AUTHOR_KEY", "another-key-another-key")
-    assert prepare.partition_of(config, DAY) != first
+    assert partition_of(config, DAY) != first
 
 
 def test_dropped_authors_are_null(tmp_path):
@@ -198,15 +200,15 @@ def test_an_input_within_a_table_is_refused(tmp_path):
 
 def test_the_partition_is_found_without_reading_a_file(tmp_path):
     config = config_of(tmp_path, jsonl_input(tmp_path / "none"))
-    assert prepare.partition_of(config, DAY).table == "corpus"
+    assert partition_of(config, DAY).table == "corpus"
 
 
 def test_recipe_fields_change_the_partition_and_resources_do_not(tmp_path):
     config = config_of(tmp_path, jsonl_input(tmp_path / "none"))
     other = config_of(tmp_path, jsonl_input(tmp_path / "none"), min_chars=2)
     bigger = config.model_copy(update={"resources": config.resources.model_copy(update={"num_actors": 9})})
-    assert prepare.partition_of(config, DAY) != prepare.partition_of(other, DAY)
-    assert prepare.partition_of(config, DAY) == prepare.partition_of(bigger, DAY)
+    assert partition_of(config, DAY) != partition_of(other, DAY)
+    assert partition_of(config, DAY) == partition_of(bigger, DAY)
 
 
 def test_plan_estimates_and_starts_nothing(tmp_path):
@@ -266,7 +268,7 @@ def test_inputs_without_any_row_commit_an_empty_table(tmp_path):
     path = write_jsonl(tmp_path / "in" / "a.jsonl", [])
     config = config_of(tmp_path, jsonl_input(path))
     assert prepare.run(config, DAY).figures["documents_kept"] == 0
-    assert open_table(prepare.partition_of(config, DAY), CORPUS).count_rows() == 0
+    assert table_of(partition_of(config, DAY), CORPUS).num_rows == 0
 
 
 def test_too_many_shards_are_refused(tmp_path, monkeypatch):

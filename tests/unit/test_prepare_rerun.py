@@ -11,9 +11,12 @@ from tests.corpora import DAY, config_of, jsonl_input, table_of, write_jsonl
 from theta_ray.config import Columns, Input
 from theta_ray.corpus import prepare, staging
 from theta_ray.corpus.phases import quarantine_of, write_shard
+from theta_ray.corpus.survey import look, partition_of
 from theta_ray.errors import InputError, StageError
+from theta_ray.manifest import manifest_digest, read_manifest
 from theta_ray.schemas import CORPUS, QUARANTINE
-from theta_ray.store import read_manifest, read_records
+from theta_ray.store import finished_shards
+from theta_ray.table import open_table
 
 
 def posts(count, **values):
@@ -21,16 +24,16 @@ def posts(count, **values):
 
 
 def corpus_of(config):
-    return table_of(prepare.partition_of(config, DAY), CORPUS)
+    return table_of(partition_of(config, DAY), CORPUS)
 
 
 def quarantine(config):
-    rows = table_of(quarantine_of(prepare.partition_of(config, DAY)), QUARANTINE).to_pylist()
+    rows = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE).to_pylist()
     return [(row["reason"], row["source_ref"].rsplit("/", 1)[-1]) for row in rows]
 
 
 def manifest_bytes(config):
-    with open(prepare.partition_of(config, DAY).at("manifest.json"), "rb") as file:
+    with open(partition_of(config, DAY).at("manifests", "00000001.json"), "rb") as file:
         return file.read()
 
 
@@ -44,17 +47,46 @@ def test_a_second_run_does_nothing(tmp_path):
     assert before == sorted((file, file.stat().st_mtime_ns) for file in tmp_path.rglob("*") if file.is_file())
 
 
-def test_inputs_that_changed_after_the_commit_are_counted(tmp_path):
+def test_inputs_that_changed_after_the_commit_make_the_next_version(tmp_path):
     folder = tmp_path / "in"
     for name in "abc":
-        write_jsonl(folder / f"{name}.jsonl", posts(3))
-    config = config_of(tmp_path, jsonl_input(folder), max_damaged_share=1)
+        write_jsonl(folder / f"{name}.jsonl", [{"id": f"{name}{i}", "text": f"text {name} {i}"} for i in range(3)])
+    config = config_of(tmp_path, jsonl_input(folder), shard_bytes=100)
     prepare.run(config, DAY)
-    (folder / "a.jsonl").unlink()
-    write_jsonl(folder / "b.jsonl", posts(4))
-    write_jsonl(folder / "d.jsonl", posts(1))
-    with pytest.raises(InputError, match=r"1 new, 1 gone, 1 changed\); use another --date or --root$"):
-        prepare.run(config, DAY)
+    partition = partition_of(config, DAY)
+    first = read_manifest(partition)
+    (folder / "b.jsonl").unlink()
+    write_jsonl(folder / "c.jsonl", [{"id": "c9", "text": "another text"}])
+    write_jsonl(folder / "d.jsonl", [{"id": "d0", "text": "a late text"}])
+    step = prepare.plan(config, DAY).steps[0]
+    card = prepare.run(config, DAY)
+    second = read_manifest(partition)
+    assert step.status == "would run: version 2 of this day"
+    assert [line.split(":")[0] for line in step.reasons[:3]] == [
+        "1 input file new",
+        "1 input file gone",
+        "1 input file changed",
+    ]
+    assert "part-00000 " not in " ".join(step.reasons)
+    assert card.status == "committed"
+    assert (second["version"], second["parent"]) == (2, {"version": 1, "sha256": manifest_digest(first)})
+    assert second["shards"][0] == first["shards"][0]
+    assert corpus_of(config)["doc_id"].to_pylist() == ["a0", "a1", "a2", "c9", "d0"]
+    assert open_table(partition.path, 1).to_table()["doc_id"].to_pylist()[3:6] == ["b0", "b1", "b2"]
+    assert prepare.run(config, DAY).status == "nothing to do"
+
+
+def test_an_input_that_changes_while_the_job_runs_stops_it(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "in" / "a.jsonl", posts(10))
+    config = config_of(tmp_path, jsonl_input(path))
+    found = look(config, DAY)
+    write_jsonl(path, posts(11))
+    with pytest.raises(InputError, match=r"a.jsonl: changed while the job ran \(content:\w+ when it was planned"):
+        prepare.run(config, DAY, found)
+    path.unlink()
+    with pytest.raises(InputError, match=r"a.jsonl: changed while the job ran .* gone now\); rerun"):
+        prepare.run(config, DAY, found)
+    assert read_manifest(partition_of(config, DAY)) is None
 
 
 def test_a_file_that_was_written_again_the_same_is_no_change(tmp_path):
@@ -74,7 +106,7 @@ def test_too_much_damage_stops_the_stage_and_a_mended_input_runs(tmp_path):
         StageError, match=r"2 of 10 rows are damaged.*a.jsonl#\d+, then mend the input.*max_damaged_share"
     ):
         prepare.run(config, DAY)
-    assert read_manifest(prepare.partition_of(config, DAY)) is None
+    assert read_manifest(partition_of(config, DAY)) is None
     write_jsonl(path, posts(8))
     assert prepare.run(config, DAY).figures["documents_kept"] == 8
 
@@ -99,15 +131,15 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_manifest(tmp_path, kill_at,
         with pytest.raises(KeyboardInterrupt):
             prepare.run(config, DAY)
         monkeypatch.undo()
-        assert len(read_records(prepare.partition_of(config, DAY))) == 3
+        assert len(finished_shards(partition_of(config, DAY))) == 3
     else:
         prepare.run(config, DAY)
-        partition = prepare.partition_of(config, DAY)
+        partition = partition_of(config, DAY)
         for path in ("manifest.json", "run_card.json"):
             staging.remove(partition.at(path)) if kill_at != "card" or path == "run_card.json" else None
         if kill_at == "record":
             staging.remove(partition.at("records/part-00002.json"))
-            staging.remove(quarantine_of(partition).at("manifest.json"))
+            staging.remove(quarantine_of(partition).at("manifests", "00000001.json"))
     prepare.run(config, DAY)
     assert manifest_bytes(config) == expected
 
@@ -128,7 +160,7 @@ def test_one_shard_and_many_hold_the_same_rows(tmp_path):
     path = write_jsonl(tmp_path / "in" / "a.jsonl", rows)
     tables, refused = [], []
     for shard_bytes in (2**26, 3000, 700):
-        config = config_of(tmp_path, jsonl_input(path), shard_bytes=shard_bytes, duplicates="drop")
+        config = config_of(tmp_path, jsonl_input(path), shard_bytes=shard_bytes, duplicates="drop", max_damaged_share=1)
         card = prepare.run(config, DAY)
         tables.append(corpus_of(config))
         refused.append(sorted(quarantine(config)))
@@ -145,7 +177,8 @@ def test_many_buckets_resolve_as_one(tmp_path, monkeypatch):
     prepare.run(one, DAY)
     monkeypatch.setattr("theta_ray.corpus.duplicates.BUCKET_KEYS", 50)
     prepare.run(many, DAY)
-    assert manifest_bytes(one) == manifest_bytes(many)
+    assert corpus_of(one).equals(corpus_of(many))
+    assert quarantine(one) == quarantine(many)
 
 
 def test_parquet_is_cut_at_row_groups(tmp_path):

@@ -1,4 +1,4 @@
-"""CSV, JSON lines and parquet with a column map: rows of the user's own columns become documents."""
+"""CSV and JSON lines with a column map: rows of the user's own columns become documents."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ import csv
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from theta_ray.config import Columns, Input
 from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejected, Row, Unit, made_id
 from theta_ray.corpus.files import Line, bare_name, read_json_lines, read_lines
-from theta_ray.corpus.values import Microseconds, text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
+from theta_ray.corpus.values import text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
 from theta_ray.errors import InputError
-from theta_ray.objects import access, open_filesystem
 
-BATCH_ROWS = 1024
-# A parquet footer with a million columns must not fill the memory before its schema is looked at.
-MAX_FOOTER_BYTES = 256 * 2**20
-MAX_FOOTER_ITEMS = 2**20
 CELLS = {
     "doc_id": to_id,
     "author_id": to_id,
@@ -172,42 +163,3 @@ def _csv_rows(unit: Unit) -> Iterator[tuple[int, list[str]] | Rejected]:
             yield Rejected("bad_encoding", "the row is not UTF-8", lines.place or 0)
         elif cells:
             yield lines.place or 0, cells
-
-
-def read_parquet(unit: Unit, spec: Input) -> Iterator[Row]:
-    """Documents of a parquet file's row groups; only mapped columns are decoded."""
-    columns = ColumnMap(spec, CELLS)
-    fs, path = open_filesystem(unit.uri)
-    with access(unit.uri), fs.open(path, "rb") as file:
-        try:
-            parquet = open_parquet(file)
-            columns.check(parquet.schema_arrow.names, unit.uri)
-            stop = parquet.num_row_groups if unit.stop is None else unit.stop
-            place = sum(parquet.metadata.row_group(i).num_rows for i in range(unit.start))
-            groups = list(range(unit.start, stop))
-            for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns.names):
-                cells = [_to_cells(batch.column(name)) for name in columns.names]
-                for i, row in enumerate(zip(*cells, strict=True)):
-                    yield columns.document(row, unit, place + i)
-                place += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            cause = str(error).partition("\n")[0]
-            hint = "fetch it again or take it out of the inputs"
-            raise InputError(f"{unit.uri}: not readable as parquet ({cause}); {hint}") from error
-
-
-def open_parquet(file: Any) -> pq.ParquetFile:
-    """A parquet file whose footer may not exceed sane limits."""
-    return pq.ParquetFile(file, thrift_string_size_limit=MAX_FOOTER_BYTES, thrift_container_size_limit=MAX_FOOTER_ITEMS)
-
-
-def _to_cells(column: pa.Array) -> list[Any]:
-    """Python values of a column; integers stay exact beside nulls, times become microseconds."""
-    if pa.types.is_timestamp(column.type):
-        ticks = pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False).cast(pa.int64()).to_pylist()
-        return [None if tick is None else Microseconds(tick) for tick in ticks]
-    try:
-        return list(column.to_pylist())
-    except UnicodeDecodeError:
-        binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
-        return list(column.cast(binary).to_pylist())

@@ -57,6 +57,8 @@ class Unit:
     num_bytes: int
     start: int = 0
     stop: int | None = None
+    identity: str = ""
+    """What its file was when the run was planned (listing.identify)."""
 
 
 class Damaged(Exception):

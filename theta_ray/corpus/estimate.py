@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 
 from theta_ray.config import Corpus
-from theta_ray.corpus.columns import open_parquet
-from theta_ray.corpus.document import Document, Unit
+from theta_ray.corpus.damage import failure, policy_of
+from theta_ray.corpus.document import Document, Rejected, Unit
 from theta_ray.corpus.files import compression_of
 from theta_ray.corpus.listing import File, expansion
+from theta_ray.corpus.parquet import read_row_groups
 from theta_ray.corpus.readers import LINE_READERS, READERS
-from theta_ray.objects import open_filesystem
 
 SAMPLE_FILES = 3
 SAMPLE_BYTES = 256 * 2**10
@@ -35,6 +35,9 @@ def _sample(corpus: Corpus, file: File) -> tuple[int, int, float]:
     stop = SAMPLE_BYTES if is_cut and file.num_bytes > SAMPLE_BYTES else None
     unit = Unit(file.uri, file.input_index, file.num_bytes, 0, stop)
     rows = list(islice(READERS[spec.reader](unit, spec), SAMPLE_ROWS))
+    for row in rows:
+        if isinstance(row, Rejected) and policy_of(corpus, row.reason) == "fail":
+            raise failure(row.reason, file.uri, row.place, row.detail)
     texts = [row.text for row in rows if isinstance(row, Document)]
     sampled = float(stop or file.num_bytes)
     if len(rows) == SAMPLE_ROWS:
@@ -45,7 +48,5 @@ def _sample(corpus: Corpus, file: File) -> tuple[int, int, float]:
 def _bytes_before(file: File, reader: str, place: int) -> float:
     if reader != "parquet":
         return min(file.num_bytes, place / expansion(file.uri)) if place else file.num_bytes
-    fs, path = open_filesystem(file.uri)
-    with fs.open(path, "rb") as opened:
-        num_rows = int(open_parquet(opened).metadata.num_rows)
-    return file.num_bytes * (place + 1) / num_rows
+    rows = read_row_groups(file.uri)
+    return file.num_bytes if isinstance(rows, Rejected) else file.num_bytes * (place + 1) / sum(rows)

@@ -9,11 +9,13 @@ import bz2
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import zstandard
 
 from theta_ray.corpus.document import MAX_RECORD_BYTES, Rejected, Unit, quoted
+from theta_ray.errors import InputError
 from theta_ray.objects import access, open_filesystem
 
 CHUNK_BYTES = 2**20
@@ -63,8 +65,7 @@ def read_lines(unit: Unit) -> Iterator[Line | Rejected]:
     A damaged compressed file yields the lines before the break, then one `truncated_file`.
     A line above 64 MiB yields one `record_too_large`.
     """
-    fs, path = open_filesystem(unit.uri)
-    with access(unit.uri), fs.open(path, "rb", block_size=4 * CHUNK_BYTES) as file:
+    with opened(unit.uri, 4 * CHUNK_BYTES) as file:
         head = file.read(3)
         if head[:2] in OTHER_BOMS:
             if unit.start == 0:
@@ -103,9 +104,8 @@ def _first_line(file: Any, unit: Unit) -> int | None:
 
 def read_whole(unit: Unit) -> Line | Rejected:
     """The whole decompressed file as one record, or why it cannot be."""
-    fs, path = open_filesystem(unit.uri)
     pieces, size = [], 0
-    with access(unit.uri), fs.open(path, "rb") as file:
+    with opened(unit.uri) as file:
         chunks = decompressed(file, unit) if compression_of(unit.uri) else plain(file)
         try:
             for chunk in chunks:
@@ -189,6 +189,22 @@ def decompressed(file: Any, unit: Unit) -> Iterator[bytes]:
         raise _Broken("truncated_file", f"{unit.num_bytes} bytes end inside a compressed stream")
 
 
+@contextmanager
+def opened(uri: str, block_size: int | None = None) -> Iterator[Any]:
+    """An input file, open for reading.
+
+    Raises:
+        InputError: the store refuses, or the file is gone.
+    """
+    fs, path = open_filesystem(uri)
+    with access(uri):
+        try:
+            with fs.open(path, "rb", block_size=block_size) as file:
+                yield file
+        except FileNotFoundError as error:
+            raise InputError(f"{uri}: is gone since the inputs were listed; put it back, or run again") from error
+
+
 Decompress = Callable[[bytes], Iterator[bytes]]
 
 
@@ -246,8 +262,7 @@ def parse_json(line: Line) -> tuple[int, Any] | Rejected:
 
 def _is_one_value(unit: Unit) -> bool:
     """Whether the file opens a JSON object or array that its first line does not close."""
-    fs, path = open_filesystem(unit.uri)
-    with access(unit.uri), fs.open(path, "rb", block_size=HEAD_BYTES) as file:
+    with opened(unit.uri, HEAD_BYTES) as file:
         try:
             head = next(decompressed(file, unit), b"") if compression_of(unit.uri) else file.read(HEAD_BYTES)
         except _Broken:

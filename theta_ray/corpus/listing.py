@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from theta_ray.config import Corpus, Input
-from theta_ray.corpus.columns import open_parquet
-from theta_ray.corpus.document import Unit
+from theta_ray.corpus.damage import failure, policy_of
+from theta_ray.corpus.document import Rejected, Unit
 from theta_ray.corpus.files import EXPANSION, compression_of
+from theta_ray.corpus.parquet import read_row_groups
 from theta_ray.corpus.readers import LINE_READERS
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.objects import access, join, open_filesystem
@@ -65,7 +66,7 @@ def paths_of(spec: Input, day: str) -> list[str]:
 
 def _list(uri: str, index: int) -> Iterator[File]:
     fs, path = open_filesystem(uri)
-    is_local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+    is_local = _is_local(fs)
     with access(uri):
         if fs.isfile(path):
             found = {path: fs.info(path)}
@@ -81,6 +82,25 @@ def _list(uri: str, index: int) -> Iterator[File]:
 def _is_hidden(name: str, folder: str) -> bool:
     """Files that programs leave in folders of data: `_SUCCESS`, `.part.crc`."""
     return any(part.startswith((".", "_")) for part in name.removeprefix(folder).split("/"))
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+
+
+def check_identity(unit: Unit) -> None:
+    """Raise InputError when the unit's file is not the one that the run was planned with."""
+    fs, path = open_filesystem(unit.uri)
+    try:
+        with access(unit.uri):
+            now = _identity(path, fs.info(path), _is_local(fs))
+    except FileNotFoundError:
+        now = "gone"
+    if unit.identity and now != unit.identity:
+        raise InputError(
+            f"{unit.uri}: changed while the job ran ({unit.identity} when it was planned, {now} now); "
+            "rerun once nobody writes to it"
+        )
 
 
 def _identity(path: str, info: dict[str, Any], is_local: bool) -> str:
@@ -151,30 +171,29 @@ def expansion(uri: str) -> int:
 def _to_units(file: File, reader: str, corpus: Corpus) -> Iterator[Unit]:
     spec, step = corpus.inputs[file.input_index], corpus.shard_bytes
     if reader == "parquet" and file.num_bytes * PARQUET_EXPANSION > step:
-        yield from _row_groups(file, step)
+        yield from _row_groups(file, corpus)
         return
     is_cut = reader in LINE_READERS and spec.documents == "lines" and compression_of(file.uri) is None
     if not is_cut or file.num_bytes <= step:
-        yield Unit(file.uri, file.input_index, file.num_bytes)
+        yield Unit(file.uri, file.input_index, file.num_bytes, identity=file.identity)
         return
     for start in range(0, file.num_bytes, step):
         stop = min(start + step, file.num_bytes)
-        yield Unit(file.uri, file.input_index, stop - start, start, stop)
+        yield Unit(file.uri, file.input_index, stop - start, start, stop, file.identity)
 
 
-def _row_groups(file: File, step: int) -> Iterator[Unit]:
-    """Runs of row groups of about `step` decompressed bytes; the file's bytes are shared out by rows."""
-    fs, path = open_filesystem(file.uri)
-    with access(file.uri), fs.open(path, "rb") as opened:
-        try:
-            metadata = open_parquet(opened).metadata
-        except (ValueError, OSError) as error:
-            raise InputError(f"{file.uri}: not readable as parquet; fetch it again or take it out") from error
-        rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+def _row_groups(file: File, corpus: Corpus) -> Iterator[Unit]:
+    """Runs of row groups of about `shard_bytes` decompressed bytes; the file's bytes are shared out by rows."""
+    step, rows = corpus.shard_bytes, read_row_groups(file.uri)
+    if isinstance(rows, Rejected):
+        if policy_of(corpus, rows.reason) == "fail":
+            raise failure(rows.reason, file.uri, rows.place, rows.detail)
+        yield Unit(file.uri, file.input_index, file.num_bytes, identity=file.identity)
+        return
     per_row = file.num_bytes / max(1, sum(rows))
     start = 0
     for stop in range(1, len(rows) + 1):
         num_bytes = int(sum(rows[start:stop]) * per_row)
         if stop == len(rows) or (num_bytes + rows[stop] * per_row) * PARQUET_EXPANSION > step:
-            yield Unit(file.uri, file.input_index, num_bytes, start, stop)
+            yield Unit(file.uri, file.input_index, num_bytes, start, stop, file.identity)
             start = stop

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from theta_ray.config import Input
-from theta_ray.corpus.columns import read_csv, read_jsonl, read_parquet
+from theta_ray.corpus.columns import read_csv, read_jsonl
 from theta_ray.corpus.document import Document, Rejected, Row, Unit, made_id
 from theta_ray.corpus.files import Line, read_lines, read_whole
+from theta_ray.corpus.parquet import read_parquet
 from theta_ray.corpus.reddit import read_reddit
 from theta_ray.corpus.threads import read_threads
 from theta_ray.corpus.twitter_v1 import read_twitter_v1
