@@ -1,0 +1,28 @@
+"""One undisturbed run per size of job, which all disturbed runs are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.forked import JobForks, job_forks
+from tests.chaos.jobs import LONG, SHORT, Setting, make_setting
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """A job of a few small shards: for what happens at a known place."""
+    return make_setting(tmp_path_factory.mktemp("short"), SHORT)
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """A job of two dozen shards and some seconds: for what happens at random times."""
+    return make_setting(tmp_path_factory.mktemp("long"), LONG)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[JobForks]:
+    with job_forks() as running:
+        yield running
