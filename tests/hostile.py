@@ -73,12 +73,15 @@ def varint(number: int) -> bytes:
     return encoded + bytes([rest])
 
 
+# getrusage would tell the peak of the process that started this one where that was higher
 MEASURED = """
-import json, resource, sys
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import json, sys
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+before = peak()
 {code}
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({{"result": result, "growth_mib": (after - before) / 1024, "peak_mib": after / 1024}}))
+print(json.dumps({{"result": result, "growth_mib": round(peak() - before), "peak_mib": round(peak())}}))
 """
 READ_ALL = """
 from collections import Counter
@@ -86,7 +89,7 @@ from pathlib import Path
 from tests.corpora import Rejected, unit_of
 from theta_ray.config import Columns, Input
 from theta_ray.corpus.readers import READERS
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 path, reader, columns = sys.argv[1:]
 source = Input(reader=reader, path=path, columns=Columns(**json.loads(columns)) if columns else None)
 result = Counter(

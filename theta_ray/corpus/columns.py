@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from theta_ray.config import Columns, Input
-from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejected, Row, Unit, made_id
+from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejected, Row, Unit, made_id, printable
 from theta_ray.corpus.files import Line, bare_name, read_json_lines, read_lines
 from theta_ray.corpus.values import text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
 from theta_ray.errors import InputError
+from theta_ray.terminal import escaped
 
 CELLS = {
     "doc_id": to_id,
@@ -46,8 +47,8 @@ class ColumnMap:
         """Raise InputError when a mapped column is not among the columns of a file."""
         missing = [name for name in self.names if name not in present]
         if missing:
-            there = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
-            raise InputError(f"{uri}: no column {', '.join(missing)}; map one of its columns: {there}")
+            there = ", ".join(printable(name, 40) for name in present[:20]) + (", ..." if len(present) > 20 else "")
+            raise InputError(f"{escaped(uri)}: no column {', '.join(missing)}; map one of its columns: {there}")
 
     def document(self, row: Sequence[Any], unit: Unit, place: int) -> Row:
         """The document of one row, whose cells are in the order of `names`."""
@@ -101,6 +102,7 @@ class _CsvLines:
     def start_row(self) -> None:
         """Forget the row that was just read."""
         self.place: int | None = None
+        self.num_bytes = 0
         self.is_utf8 = True
         self.rejected.clear()
 
@@ -111,6 +113,10 @@ class _CsvLines:
         for line in self._lines:
             if isinstance(line, Line):
                 self.place = line.place if self.place is None else self.place
+                self.num_bytes += len(line.data)
+                if self.num_bytes > MAX_RECORD_BYTES:
+                    # quotes can hold a row open over all lines of a file, in fields that are each below the limit
+                    raise csv.Error(f"a row of {self.num_bytes} bytes is larger than field limit ({MAX_RECORD_BYTES})")
                 return self._decode(line.data) + "\n"
             self.rejected.append(line)
         raise StopIteration

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from theta_ray.terminal import escaped
+
 MAX_RECORD_BYTES = 64 * 2**20
 MAX_DETAIL_CHARS = 200
 MAX_QUOTED_CHARS = 80
@@ -71,8 +73,7 @@ class Damaged(Exception):
 
 def printable(text: str, limit: int = MAX_DETAIL_CHARS) -> str:
     """`text` in one line of at most `limit` characters: control and bidi characters escaped, the end cut."""
-    head = text[:limit]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in head)
+    shown = escaped(text[:limit])
     return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 3] + "..."
 
 

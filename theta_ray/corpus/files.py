@@ -17,6 +17,7 @@ import zstandard
 from theta_ray.corpus.document import MAX_RECORD_BYTES, Rejected, Unit, quoted
 from theta_ray.errors import InputError
 from theta_ray.objects import access, open_filesystem
+from theta_ray.terminal import escaped
 
 CHUNK_BYTES = 2**20
 # zstd can turn 4 bytes into 128 KiB and its decompressor takes no output limit: feed it little at a time.
@@ -202,7 +203,7 @@ def opened(uri: str, block_size: int | None = None) -> Iterator[Any]:
             with fs.open(path, "rb", block_size=block_size) as file:
                 yield file
         except FileNotFoundError as error:
-            raise InputError(f"{uri}: is gone since the inputs were listed; put it back, or run again") from error
+            raise InputError(f"{escaped(uri)}: is gone since the inputs were listed; put it back, or run again") from error
 
 
 Decompress = Callable[[bytes], Iterator[bytes]]

@@ -125,9 +125,10 @@ def check_places(corpus: Corpus, files: list[File], root: str, day: str) -> None
     Raises:
         ConfigError: an input lies in a table's folder, or the root lies in an input folder.
     """
-    tables = tuple(join(root, table) + "/" for table in KEYS)
+    real_root = _real(root)
+    tables = tuple(join(real_root, table) + "/" for table in KEYS)
     for file in files:
-        if file.uri.startswith(tables):
+        if _real(file.uri).startswith(tables):
             raise ConfigError(f"{file.uri}: lies in a table of root {root}; move the input or take another --root")
     for spec in corpus.inputs:
         for path in paths_of(spec, day):
@@ -136,8 +137,13 @@ def check_places(corpus: Corpus, files: list[File], root: str, day: str) -> None
                 if "**" not in path:
                     continue
                 fixed = path[: min(path.find(c) for c in GLOB_CHARACTERS if c in path)].rsplit("/", 1)[0]
-            if f"{root}/".startswith(fixed.rstrip("/") + "/"):
+            if f"{real_root}/".startswith(_real(fixed).rstrip("/") + "/"):
                 raise ConfigError(f"{root}: the root lies in the input folder {fixed}; take a --root outside of it")
+
+
+def _real(path: str) -> str:
+    """A local path without links and `..`, behind which one folder could lie in another unseen."""
+    return path if "://" in path else os.path.realpath(path)
 
 
 def digest_of(files: list[File]) -> str:

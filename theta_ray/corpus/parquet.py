@@ -6,7 +6,7 @@ file's own dictionary holds them: a few kilobytes may otherwise unfold to teraby
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -131,12 +131,23 @@ def _is_text(leaf: Any) -> bool:
 
 def read_row_groups(uri: str) -> list[int] | Rejected:
     """Rows of each row group of a file, or why it cannot be read."""
+    metadata = _of_file(uri, lambda parquet: parquet.metadata)
+    if isinstance(metadata, Rejected):
+        return metadata
+    return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+
+
+def read_schema(uri: str) -> pa.Schema | Rejected:
+    """Columns of a file, or why it cannot be read."""
+    return _of_file(uri, lambda parquet: parquet.schema_arrow)
+
+
+def _of_file(uri: str, look: Callable[[pq.ParquetFile], Any]) -> Any:
     with opened(uri) as file:
         try:
-            metadata = open_parquet(file).metadata
+            return look(open_parquet(file))
         except (pa.ArrowException, OSError, ValueError) as error:
             return Rejected("unreadable_file", cause_of(error), 0)
-    return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
 
 
 def _to_cells(column: pa.Array) -> list[Any]:

@@ -18,6 +18,8 @@ from theta_ray.schemas import CORPUS
 # Where a row came from, kept until the rows that repeat others are turned away.
 STAGED = pa.schema([*CORPUS, pa.field("unit", pa.int32()), pa.field("place", pa.int64())])
 SURROGATE = re.compile("[\ud800-\udfff]")
+# Normalising makes texts shorter, entities and white space above all; beyond this factor it is not tried.
+MAX_SHRINK = 16
 CorpusRow = tuple[Any, ...]
 
 
@@ -36,6 +38,8 @@ class RowBuilder:
         raw = document.text
         if not raw or raw.isspace():
             return self._reject(document, "missing_text")
+        if len(raw) > MAX_SHRINK * corpus.max_chars:
+            return self._reject(document, "too_long")
         tags: Sequence[str] = self._find_tags(raw) if "#" in raw else ()
         if tags or document.tags:
             tags = list(dict.fromkeys((*tags, *document.tags)))

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 from theta_ray.corpus.document import Damaged, printable
@@ -50,6 +51,10 @@ def to_id(value: Any) -> str | None:
         if not value.is_integer() or abs(value) >= MAX_EXACT_FLOAT:
             raise Damaged("damaged_id", f"{value!r}")
         return str(int(value))
+    if isinstance(value, Decimal):
+        if not value.is_finite() or value != value.to_integral_value():
+            raise Damaged("damaged_id", f"{value}")
+        return f"{value.to_integral_value():f}"
     return _to_string(value, "an id")
 
 
@@ -144,8 +149,14 @@ def to_name(value: Any) -> str | None:
     if isinstance(value, float):
         if math.isnan(value):
             return None
-        return str(int(value)) if value.is_integer() else str(value)
+        return str(int(value)) if value.is_integer() else _finite(value)
     return _to_string(value, "a name")
+
+
+def _finite(value: float) -> str:
+    if math.isinf(value):
+        raise Damaged("bad_record", "an infinite number, such as 1e9999")
+    return str(value)
 
 
 def _to_string(value: Any, what: str) -> str:
@@ -163,9 +174,9 @@ def to_text(value: Any) -> str | None:
     """Text of a cell; numbers are written out, None and NaN are no text."""
     if isinstance(value, str):
         return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return _to_string(value, "the text")
+    if isinstance(value, float):
+        return None if math.isnan(value) else _finite(value)
+    return None if value is None else _to_string(value, "the text")
 
 
 def to_tags(value: Any) -> tuple[str, ...]:

@@ -1,0 +1,15 @@
+"""Strangers' text in messages and logs: nothing in it may steer a terminal or forge a line."""
+
+from __future__ import annotations
+
+
+def escaped(text: str) -> str:
+    """`text` in one line, with control, bidi and invisible characters as `\\x1b` or `\\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def escaped_lines(text: str) -> str:
+    """`text` with its line breaks, each line escaped."""
+    return "\n".join(escaped(line) for line in text.split("\n"))
