@@ -12,7 +12,8 @@ import pyarrow as pa
 from theta_ray.config import Columns, Config, Corpus, Encoder, Input, Recipe, Resources
 from theta_ray.corpus.document import Document, Rejected, Row, Unit
 from theta_ray.corpus.readers import READERS
-from theta_ray.store import Partition, open_table
+from theta_ray.store import Partition
+from theta_ray.table import open_table
 
 DAY = "2026-01-31"
 
@@ -60,4 +61,4 @@ def reasons(rows: list[Row]) -> list[str]:
 
 def table_of(partition: Partition, schema: pa.Schema) -> pa.Table:
     """All rows of a committed partition."""
-    return open_table(partition, schema).to_table()
+    return open_table(partition.path, schema=schema).to_table()

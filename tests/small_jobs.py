@@ -10,8 +10,9 @@ import pyarrow as pa
 import yaml
 
 from theta_ray.config import Config, Recipe, Resources
+from theta_ray.manifest import read_manifest
 from theta_ray.objects import open_filesystem
-from theta_ray.store import Partition, read_manifest, read_shard
+from theta_ray.store import Partition, Record, finished_shards, read_records, read_shard
 
 DAY = "2026-01-31"
 WORDS = ["road", "bridge", "marathon", "sourdough", "galaxy", "election", "teacher", "farmer", "cyclist", "debate"]
@@ -70,6 +71,11 @@ def find_partition(root: str, table: str) -> Partition:
     fs, path = open_filesystem(root)
     (found,) = fs.glob(f"{path}/{table}/*/dt={DAY}")
     return Partition(root, table, found.split("/")[-2], DAY)
+
+
+def all_records(partition: Partition) -> dict[str, Record]:
+    """Records of all finished shards by name."""
+    return {record.shard: record for record in read_records(partition, sorted(finished_shards(partition)))}
 
 
 def read_table(root: str, table: str) -> pa.Table:

@@ -17,7 +17,20 @@ Anything that is not a ThetaError is a bug: the job prints its traceback and exi
 
 from __future__ import annotations
 
+INTERRUPTED_EXIT_CODE = 130
 BUG_EXIT_CODE = 70
+EXIT_CODES = {
+    0: "done, or nothing to do",
+    2: "usage, recipe or resources file",
+    3: "input, model, permission or room is missing, or a table has other columns",
+    4: "a check failed: counts, parity, damage over budget, collapsed embeddings, other bytes than before",
+    5: "another run holds the lease or has committed something else",
+    6: "a store kept failing or workers were lost after all retries; a rerun goes on",
+    7: "preempted by SIGTERM; a rerun goes on",
+    8: "max_gpu_hours is used up; a rerun goes on",
+    70: "a bug, with its traceback",
+    130: "stopped from the keyboard; a rerun goes on",
+}
 
 
 class ThetaError(Exception):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from theta_ray.objects import create, exists, read_bytes
+from theta_ray.objects import create, read_bytes
 from theta_ray.store import Partition, canonical_json
 
 RULE = "\u2500" * 72
@@ -84,17 +84,23 @@ class RunCard:
         values = {"stage": self.stage, "status": self.status, "path": self.path, "date": self.date}
         return json.dumps({**values, **self.figures, "quarantined": self.quarantined}) + "\n"
 
-    def save(self, partition: Partition) -> None:
-        """Create `run_card.json` beside the manifest; the card of the run that committed stays."""
+    def save(self, partition: Partition, version: int) -> None:
+        """Create the card of a version; the one of the run that committed it stays."""
         values = asdict(self)
         values.pop("upstream")
-        create(partition.at("run_card.json"), canonical_json(values))
+        create(_card_path(partition, version), canonical_json(values))
 
 
-def load_run_card(partition: Partition) -> RunCard | None:
-    """The card of the run that committed a partition, or None."""
-    uri = partition.at("run_card.json")
-    return RunCard(**json.loads(read_bytes(uri))) if exists(uri) else None
+def load_run_card(partition: Partition, version: int) -> RunCard | None:
+    """The card of the run that committed a version, or None."""
+    try:
+        return RunCard(**json.loads(read_bytes(_card_path(partition, version))))
+    except FileNotFoundError:
+        return None
+
+
+def _card_path(partition: Partition, version: int) -> str:
+    return partition.at("run_cards", f"{version:08d}.json")
 
 
 @dataclass
@@ -105,6 +111,8 @@ class PlanStep:
     path: str
     status: str
     figures: dict[str, Any]
+    reasons: list[str] = field(default_factory=list)
+    """Why what was made before is not enough, one line each."""
 
 
 @dataclass
@@ -121,6 +129,7 @@ class Plan:
             lines += ["", f"{step.stage}  {step.status}", RULE]
             lines += [page_line(name.replace("_", " "), value) for name, value in step.figures.items()]
             lines += [page_line("result", step.path)]
+            lines += [page_line("because" if number == 0 else "", text) for number, text in enumerate(step.reasons)]
         lines += ["", "recipe", RULE, *_tree(self.recipe, 0), "", "nothing was started"]
         return "\n".join(lines).lstrip("\n") + "\n"
 

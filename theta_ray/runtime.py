@@ -11,10 +11,10 @@ import argparse
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +22,21 @@ from datetime import UTC, date, datetime
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from theta_ray.config import Config, Resources
-from theta_ray.errors import BUG_EXIT_CODE, ConfigError, InputError, ThetaError, WorkerLostError
+from theta_ray.errors import (
+    BUG_EXIT_CODE,
+    EXIT_CODES,
+    INTERRUPTED_EXIT_CODE,
+    ConfigError,
+    InputError,
+    PreemptedError,
+    ThetaError,
+    WorkerLostError,
+)
+from theta_ray.progress import HEARTBEAT_SECONDS, Progress
 from theta_ray.recipe_files import load_config
 from theta_ray.runcard import Plan
 
 logger = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 30.0
 # A thread that spins at a barrier on a shared or CPU-limited machine costs 5 to 8 times the time.
 WORKER_ENV = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 Item = TypeVar("Item")
@@ -66,41 +75,82 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Preempted(KeyboardInterrupt):
+    """SIGTERM in Python's own way of stopping a program, which no library swallows."""
+
+
 def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
-    """Run one job and leave the process with its exit code (errors.py)."""
-    sys.exit(_run_job(stage, argv))
-
-
-def _run_job(stage: Stage, argv: Sequence[str] | None) -> int:
+    """Run one job and leave the process with its exit code (errors.py), which is also in the last line of the log."""
     options = build_parser().parse_args(argv)
+    with _noticing_preemption():
+        code = _run_job(stage, options)
+    if code or is_submitted():
+        # `ray job submit` itself only ever gives 0 or 1
+        sys.stdout.flush()
+        sys.stderr.write(f"exit code {code}: {EXIT_CODES.get(code, 'see the line before')}\n")
+    sys.exit(code)
+
+
+@contextmanager
+def _noticing_preemption() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    _notice_preemption()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _notice_preemption() -> None:
+    """Stop in order at SIGTERM. Called again after `ray.init`, which puts its own handler in place."""
+    signal.signal(signal.SIGTERM, _preempt)
+
+
+def _preempt(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # leaving in order takes a moment; once is enough
+    raise _Preempted
+
+
+def _run_job(stage: Stage, options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for noisy in ("httpx", "huggingface_hub", "ray.data", "transformers"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        day = parse_day(options.date)
-        config = load_config(
-            options.config,
-            resources_path=options.resources,
-            root=resolve_root(options.root),
-            overrides=tuple(options.set),
-        )
-        if options.plan:
-            sys.stdout.write(stage.plan(config, day).page())
-            return 0
-        card = stage.run(config, day)
+        return _plan_or_run(stage, options)
     except ThetaError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Ray's handler, which is in place while a cluster starts, leaves with the number of the signal
+        preempted = isinstance(stop, _Preempted) or getattr(stop, "code", None) == signal.SIGTERM
         sys.stderr.write("stopped; the same command goes on from the shards that are finished\n")
-        return 130
+        return PreemptedError.exit_code if preempted else INTERRUPTED_EXIT_CODE
     except Exception:  # noqa: BLE001  the one boundary: whatever arrives here is a bug and shown whole
         traceback.print_exc()
         return BUG_EXIT_CODE
+
+
+def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:
+    day = parse_day(options.date)
+    config = load_config(
+        options.config,
+        resources_path=options.resources,
+        root=resolve_root(options.root),
+        overrides=tuple(options.set),
+    )
+    if options.plan:
+        sys.stdout.write(stage.plan(config, day).page())
+        return 0
+    card = stage.run(config, day)
     sys.stderr.write(card.page())
     if not sys.stdout.isatty():
         sys.stdout.write(card.json_line())
     return 0
+
+
+def is_submitted() -> bool:
+    """Whether this process is the driver of a submitted job."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def parse_day(text: str | None) -> str:
@@ -115,9 +165,8 @@ def parse_day(text: str | None) -> str:
 
 def resolve_root(text: str | None) -> str:
     """`--root` checked: absolute or a URI. A submitted job runs in a temporary folder, so it must name one."""
-    submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if text is None:
-        if submitted:
+        if is_submitted():
             raise ConfigError("--root is missing: a submitted job's own folder is removed; add --root s3://bucket/name")
         return os.path.abspath("results")
     if "://" not in text and not os.path.isabs(text):
@@ -154,6 +203,8 @@ def cluster(resources: Resources) -> Iterator[None]:
             raise InputError(_cluster_hint(error)) from error
     else:
         ray.init(address="local", include_dashboard=False, **quiet)
+    if threading.current_thread() is threading.main_thread():
+        _notice_preemption()
     try:
         yield
     finally:
@@ -234,47 +285,3 @@ def raise_cause(error: BaseException) -> NoReturn:
             ) from error
         cause = getattr(cause, "cause", None) or cause.__cause__
     raise error
-
-
-class Progress:
-    """Done and total of a stage, told to a person as a bar and to a log every 30 seconds."""
-
-    def __init__(self, name: str, total: int, unit: str = "shards") -> None:
-        self.name, self.total, self.unit = name, total, unit
-        self.waiting_for = "the first worker"
-        self.done, self.num_rows = 0, 0
-        self._started = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> Progress:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=self.total, desc=self.name, unit=f" {self.unit}", disable=not sys.stderr.isatty())
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._bar.close()
-
-    def advance(self, num_rows: int) -> None:
-        """One more unit is finished; it had `num_rows` rows."""
-        self.done += 1
-        self.num_rows += num_rows
-        self._bar.update(1)
-
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_SECONDS):
-            seconds = time.monotonic() - self._started
-            message = "%s: %d of %d %s, %d rows, %.0f rows/s, waiting for %s"
-            values = (
-                self.done,
-                self.total,
-                self.unit,
-                self.num_rows,
-                self.num_rows / seconds,
-                self.waiting_for,
-            )
-            logger.info(message, self.name, *values)

@@ -1,15 +1,17 @@
-"""Tables on plain object storage: immutable objects, created once, published by a manifest.
+"""Shards of tables on plain object storage: immutable objects under names that are known beforehand.
 
-    <root>/<table>/<fingerprint>/dt=<day>/part-00000.parquet     shards, named before the work starts
-                                         /records/part-00000.json one per finished shard
-                                         /manifest.json           written last; readers see nothing before it
-                                         /run_card.json           how it went
+    <root>/<table>/<fingerprint>/dt=<day>/part-00000-<digest>.parquet  shards; the digest covers what decides them
+                                         /records/<shard>.json         one per finished shard
+                                         /plans/<digest>.json          the inputs of a run (corpus/prepare.py)
+                                         /manifests/00000001.json      written last; readers see nothing before it
+                                         /run_cards/00000001.json      how that version came to be
+                                         /lease/                       who is at work (lease.py)
 
 1. A shard is written to a local file and put under its name by an exclusive create.
-2. Its record (rows, bytes, SHA-256, quarantined rows) follows, by an exclusive create as well. A
-   shard counts as done when its record is there; without it the shard is computed again, and an
-   object that is already under its name is taken over as it is.
-3. The manifest lists all records and is created last. Its bytes depend on recipe and input only.
+2. Its record (rows, bytes, SHA-256, quarantined rows, lease epoch) follows, by an exclusive create as
+   well. A shard is done when its record is there; without it the shard is computed again.
+3. What is found under a name that was to be created is read back: equal content is success, since a
+   reply may have been lost or another attempt was first; other content is an error with both hashes.
 """
 
 from __future__ import annotations
@@ -18,15 +20,26 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from theta_ray.errors import InputError, StageError
-from theta_ray.objects import access, create, create_from_file, join, open_filesystem, read_bytes
-from theta_ray.schemas import check_schema
+from theta_ray.errors import StageError
+from theta_ray.objects import (
+    access,
+    create,
+    create_from_file,
+    get_file,
+    join,
+    list_names,
+    open_filesystem,
+    read_bytes,
+    read_many,
+)
+from theta_ray.steps import reached
 
 METADATA_KEY = b"theta_ray"
 ROWS_PER_GROUP = 1024
@@ -61,6 +74,16 @@ class Record:
     sha256: str
     quarantined: dict[str, int] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+    """Lease epoch of the run that made it. Not part of the manifest, whose bytes no accident may change."""
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the epoch: what another attempt must find again."""
+        return {name: value for name, value in asdict(self).items() if name != "epoch"}
+
+
+# Tells why the rows of two attempts at a shard are not the same within what the device promises; None: they are.
+Difference = Callable[[pa.Table, pa.Table], str | None]
 
 
 def fingerprint(table: str, schema: pa.Schema, sections: dict[str, Any], inputs: dict[str, str]) -> str:
@@ -75,6 +98,14 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
+def create_same(uri: str, data: bytes) -> bytes | None:
+    """Create an object; None when it now holds `data`, whoever put it there, else what it holds."""
+    if create(uri, data):
+        return None
+    there = read_bytes(uri)
+    return None if there == data else there
+
+
 class ShardWriter:
     """Writes one shard: row groups into a local file, then the object under its fixed name.
 
@@ -87,42 +118,84 @@ class ShardWriter:
         self._schema = schema.with_metadata({METADATA_KEY: canonical_json(identity)})
         self._folder = tempfile.TemporaryDirectory(prefix="theta-ray-")
         self._file = os.path.join(self._folder.name, "shard.parquet")
-        self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+        with access(self._file):
+            self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
 
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-        self._folder.cleanup()
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._writer.close()
+        except OSError:
+            if failure is None:
+                raise  # with another failure under way, the file is lost anyway
+        finally:
+            self._folder.cleanup()
 
     def write(self, table: pa.Table) -> None:
         """Append rows as row groups of at most 1,024."""
         table = table.cast(self._schema)
-        self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+        with access(self._file):
+            self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
         self.num_rows += table.num_rows
 
-    def publish(self, *, quarantined: dict[str, int] | None = None, details: dict[str, Any] | None = None) -> Record:
-        """Put the object and its record in place; an attempt that was first wins."""
-        self._writer.close()
-        uri = self.partition.at(f"{self.shard}.parquet")
+    def publish(
+        self,
+        *,
+        quarantined: dict[str, int] | None = None,
+        details: dict[str, Any] | None = None,
+        epoch: int = 0,
+        difference: Difference | None = None,
+    ) -> Record:
+        """Put the object and its record in place; an attempt that was first wins if it made the same.
+
+        Without `difference` the same is the same bytes.
+
+        Raises:
+            StageError: an earlier attempt made something else.
+        """
+        with access(self._file):
+            self._writer.close()
+        table, uri = self.partition.table, self.partition.at(f"{self.shard}.parquet")
+        reached("shard_computed", table, self.shard)
         if not create_from_file(uri, self._file):
-            fs, path = open_filesystem(uri)
-            with access(uri):
-                fs.get_file(path, self._file)
-        record = Record(
-            shard=self.shard,
-            num_rows=self.num_rows,
-            num_bytes=os.path.getsize(self._file),
-            sha256=file_sha256(self._file),
-            quarantined=quarantined or {},
-            details=details or {},
-        )
-        actual_rows = pq.read_metadata(self._file).num_rows
-        if actual_rows != self.num_rows:
-            raise StageError(f"{uri}: holds {actual_rows} rows where {self.num_rows} were made; remove it and rerun")
-        create(self.partition.at("records", f"{self.shard}.json"), canonical_json(asdict(record)))
+            self._take_over(uri, difference)
+        reached("shard_created", table, self.shard)
+        num_bytes, sha256 = os.path.getsize(self._file), file_sha256(self._file)
+        record = Record(self.shard, self.num_rows, num_bytes, sha256, quarantined or {}, details or {}, epoch)
+        record = _create_record(self.partition, record, exact=difference is None)
+        reached("record_created", table, self.shard)
         return record
+
+    def _take_over(self, uri: str, difference: Difference | None) -> None:
+        """Go on with what is under our name, if it is what we have made."""
+        there = os.path.join(self._folder.name, "there.parquet")
+        get_file(uri, there)
+        mine, other = file_sha256(self._file), file_sha256(there)
+        if mine == other:
+            return
+        why = "other bytes" if difference is None else difference(pq.read_table(self._file), pq.read_table(there))
+        if why is not None:
+            raise StageError(
+                f"{uri}: holds SHA-256 {other} where this attempt made {mine} ({why}); "
+                "remove that object if it was made on another kind of machine, then rerun"
+            )
+        os.replace(there, self._file)
+
+
+def _create_record(partition: Partition, record: Record, *, exact: bool) -> Record:
+    """Create the record of a shard; one that is there must say the same, but for its epoch."""
+    uri = record_path(partition, record.shard)
+    there = create_same(uri, canonical_json(asdict(record)))
+    if there is None:
+        return record
+    other = to_record(there, uri)
+    same = other.facts() == record.facts() if exact else other.sha256 == record.sha256
+    if not same:
+        mine, theirs = (hashlib.sha256(canonical_json(r.facts())).hexdigest() for r in (record, other))
+        raise StageError(f"{uri}: is record {theirs} where this attempt has {mine}; remove it with its shard and rerun")
+    return other
 
 
 def file_sha256(path: str) -> str:
@@ -131,48 +204,40 @@ def file_sha256(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_records(partition: Partition) -> dict[str, Record]:
-    """Records of all finished shards, by shard name."""
-    fs, path = open_filesystem(partition.at("records"))
-    with access(partition.path):
-        try:
-            names = sorted(name for name in fs.ls(path, detail=False) if name.endswith(".json"))
-        except FileNotFoundError:
-            return {}
-        contents = fs.cat(names) if names else {}
-    records = [Record(**json.loads(contents[name])) for name in names]
-    return {record.shard: record for record in records}
+def record_path(partition: Partition, shard: str) -> str:
+    """Where the record of a shard lies."""
+    return partition.at("records", f"{shard}.json")
 
 
-def commit(partition: Partition, schema: pa.Schema, records: list[Record], body: dict[str, Any]) -> dict[str, Any]:
-    """Create the manifest over `records`; an equal one that is there already is success.
+def to_record(data: bytes, uri: str) -> Record:
+    """The record that an object holds.
 
     Raises:
-        StageError: another manifest, with other content, was committed first.
+        StageError: it holds something else.
     """
-    manifest = {
-        "table": partition.table,
-        "fingerprint": partition.fingerprint,
-        "date": partition.date,
-        "schema": {f.name: str(f.type) for f in schema},
-        "num_rows": sum(record.num_rows for record in records),
-        "shards": [asdict(record) for record in sorted(records, key=lambda record: record.shard)],
-        **body,
-    }
-    data = canonical_json(manifest)
-    uri = partition.at("manifest.json")
-    if not create(uri, data):
-        there = read_bytes(uri)
-        if there != data:
-            mine, other = hashlib.sha256(data).hexdigest()[:12], hashlib.sha256(there).hexdigest()[:12]
-            raise StageError(f"{uri}: another run committed {other} where this run has {mine}; use another --root")
-    return manifest
-
-
-def read_manifest(partition: Partition) -> dict[str, Any] | None:
-    """The manifest of a committed partition, or None."""
     try:
-        return dict(json.loads(read_bytes(partition.at("manifest.json"))))
+        return Record(**json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise StageError(f"{uri}: is no record of a shard ({error}); remove it with its shard and rerun") from error
+
+
+def finished_shards(partition: Partition) -> set[str]:
+    """Names of all shards that have a record: one listing, nothing is read."""
+    names = list_names(partition.at("records"))
+    return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+
+
+def read_records(partition: Partition, shards: Sequence[str]) -> list[Record]:
+    """Records of these finished shards, in their order."""
+    uris = [record_path(partition, shard) for shard in shards]
+    return [to_record(data, uri) for uri, data in zip(uris, read_many(uris), strict=True)]
+
+
+def find_record(partition: Partition, shard: str) -> Record | None:
+    """The record of a shard, or None while it is not finished."""
+    uri = record_path(partition, shard)
+    try:
+        return to_record(read_bytes(uri), uri)
     except FileNotFoundError:
         return None
 
@@ -186,22 +251,3 @@ def read_shard(
     with access(uri), fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
         groups = row_groups if row_groups is not None else list(range(parquet.num_row_groups))
         return parquet.read_row_groups(groups, columns=columns)
-
-
-def open_table(partition: Partition, schema: pa.Schema) -> Any:
-    """A pyarrow dataset of exactly the committed shards.
-
-    Raises:
-        InputError: nothing is committed there.
-        SchemaError: the shards have other columns than `schema`.
-    """
-    import pyarrow.dataset as ds
-
-    manifest = read_manifest(partition)
-    if manifest is None:
-        raise InputError(f"{partition.path}: not committed; run its job for {partition.date} first")
-    fs, _ = open_filesystem(partition.path)
-    paths = [open_filesystem(partition.at(f"{shard['shard']}.parquet"))[1] for shard in manifest["shards"]]
-    dataset = ds.dataset(paths, filesystem=fs, format="parquet", schema=None if paths else schema)
-    check_schema(dataset.schema, schema, partition.path)
-    return dataset

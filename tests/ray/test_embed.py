@@ -16,8 +16,8 @@ from tests.small_jobs import DAY, find_partition, make_config, make_texts, read_
 from theta_ray.config import Columns
 from theta_ray.encoder import embed
 from theta_ray.errors import InputError, StageError
+from theta_ray.manifest import read_manifest
 from theta_ray.objects import open_filesystem, read_bytes
-from theta_ray.store import read_manifest
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 RAY = {"executor": "ray"}

@@ -11,9 +11,12 @@ import pyarrow as pa
 import pytest
 
 from tests.conftest import S3, environment
+from tests.small_jobs import all_records
 from theta_ray.errors import InputError, StageError
+from theta_ray.manifest import commit, read_manifest
 from theta_ray.objects import create, exists, read_bytes
-from theta_ray.store import Partition, ShardWriter, commit, open_table, read_manifest, read_records, read_shard
+from theta_ray.store import Partition, ShardWriter, read_shard
+from theta_ray.table import open_table
 
 pytestmark = pytest.mark.s3
 SCHEMA = pa.schema([pa.field("doc_id", pa.string(), nullable=False), pa.field("value", pa.int32())])
@@ -49,7 +52,7 @@ def test_one_of_eight_racing_writers_wins_each_key(s3: S3) -> None:
 
 def test_a_shard_comes_back_as_it_was_written(partition: Partition) -> None:
     _write(partition, "part-00000")
-    record = read_records(partition)["part-00000"]
+    record = all_records(partition)["part-00000"]
     assert read_shard(partition, "part-00000").equals(ROWS)
     assert (record.num_rows, record.quarantined, record.details) == (3, {"too_short": 1}, {"tokens": 7})
 
@@ -58,16 +61,16 @@ def test_a_table_can_be_read_once_its_manifest_exists(partition: Partition) -> N
     _write(partition, "part-00000")
     _write(partition, "part-00001")
     with pytest.raises(InputError, match="not committed; run its job for 2026-01-31 first"):
-        open_table(partition, SCHEMA)
-    commit(partition, SCHEMA, list(read_records(partition).values()), {"recipe": "r"})
-    assert open_table(partition, SCHEMA).count_rows() == 6
+        open_table(partition.path, schema=SCHEMA)
+    commit(partition, SCHEMA, list(all_records(partition).values()), {"recipe": "r"})
+    assert open_table(partition.path, schema=SCHEMA).count_rows() == 6
 
 
 def test_readers_see_only_the_shards_of_the_manifest(partition: Partition) -> None:
     _write(partition, "part-00000")
-    commit(partition, SCHEMA, list(read_records(partition).values()), {})
+    commit(partition, SCHEMA, list(all_records(partition).values()), {})
     _write(partition, "part-00001")
-    assert open_table(partition, SCHEMA).count_rows() == 3
+    assert open_table(partition.path, schema=SCHEMA).count_rows() == 3
 
 
 def test_a_shard_that_is_already_there_is_taken_over(partition: Partition) -> None:
@@ -75,17 +78,17 @@ def test_a_shard_that_is_already_there_is_taken_over(partition: Partition) -> No
     fs, path = fsspec.core.url_to_fs(partition.at("records", "part-00000.json"))
     before = read_bytes(partition.at("part-00000.parquet"))
     fs.rm_file(path)
-    assert read_records(partition) == {}
+    assert all_records(partition) == {}
 
     _write(partition, "part-00000")
 
     assert read_bytes(partition.at("part-00000.parquet")) == before
-    assert read_records(partition)["part-00000"].num_bytes == len(before)
+    assert all_records(partition)["part-00000"].num_bytes == len(before)
 
 
 def test_an_equal_manifest_is_success_and_another_is_an_error(partition: Partition) -> None:
     _write(partition, "part-00000")
-    records = list(read_records(partition).values())
+    records = list(all_records(partition).values())
     first = commit(partition, SCHEMA, records, {"recipe": "one"})
     assert commit(partition, SCHEMA, records, {"recipe": "one"}) == first == read_manifest(partition)
     with pytest.raises(StageError, match="another run committed .*; use another --root"):
@@ -95,8 +98,8 @@ def test_an_equal_manifest_is_success_and_another_is_an_error(partition: Partiti
 
 def test_nothing_is_there_before_it_is_written(partition: Partition) -> None:
     assert read_manifest(partition) is None
-    assert read_records(partition) == {}
-    assert not exists(partition.at("manifest.json"))
+    assert all_records(partition) == {}
+    assert not exists(partition.at("manifests", "00000001.json"))
 
 
 @pytest.fixture

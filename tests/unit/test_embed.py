@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from tests.small_jobs import DAY, find_partition, make_config, make_texts, read_
 from theta_ray.config import Config, Embed, Encoder
 from theta_ray.encoder import embed
 from theta_ray.encoder.encoder import TextEncoder
+from theta_ray.encoder.job import make_job
 from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import InputError, StageError
-from theta_ray.store import read_manifest
+from theta_ray.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +84,9 @@ def test_a_second_run_has_nothing_to_do(config: Config) -> None:
 def test_a_resumed_run_commits_the_same_bytes(config: Config) -> None:
     embed.run(config, DAY)
     partition = Path(find_partition(config.root, "embeddings").path)
-    manifest = (partition / "manifest.json").read_bytes()
-    for name in ("manifest.json", "run_card.json"):
-        (partition / name).unlink()
+    manifest = (partition / "manifests" / "00000001.json").read_bytes()
+    for name in ("manifests", "run_cards"):
+        shutil.rmtree(partition / name)
     records = sorted((partition / "records").iterdir())
     shards = sorted(partition.glob("*.parquet"))
     records[0].unlink()  # killed between the object and its record
@@ -92,12 +94,12 @@ def test_a_resumed_run_commits_the_same_bytes(config: Config) -> None:
     shards[1].unlink()  # killed before the object
     card = embed.run(config, DAY)
     assert card.figures["shards_made_by_this_run"] == 2
-    assert (partition / "manifest.json").read_bytes() == manifest
+    assert (partition / "manifests" / "00000001.json").read_bytes() == manifest
 
 
 def test_a_run_killed_before_its_card_gets_one_later(config: Config) -> None:
     first = embed.run(config, DAY)
-    Path(find_partition(config.root, "embeddings").at("run_card.json")).unlink()
+    Path(find_partition(config.root, "embeddings").at("run_cards", "00000001.json")).unlink()
     again = embed.run(config, DAY)
     rates = ("tokens_per_second", "documents_per_second", "shards_made_by_this_run")
     assert {n: v for n, v in again.figures.items() if n not in rates} == {
@@ -122,7 +124,7 @@ def test_the_path_of_a_model_does_not_matter_and_its_bytes_do(config: Config, be
     def path_with(model: Path) -> str:
         encoder = config.recipe.encoder.model_copy(update={"model": str(model)})
         recipe = config.recipe.model_copy(update={"encoder": encoder})
-        return embed.make_job(config.model_copy(update={"recipe": recipe}), DAY).embeddings.path
+        return make_job(config.model_copy(update={"recipe": recipe}), DAY).embeddings.path
 
     before = path_with(copy)
     assert before == path_with(bert)
@@ -162,7 +164,7 @@ def test_a_cosine_below_the_bound_stops_the_run_and_commits_nothing(tmp_path: Pa
     config = make_config(raw, str(tmp_path / "root"), model, **recipe)
     with pytest.raises(StageError, match="use encoder.precision: float32"):
         embed.run(config, DAY)
-    assert read_manifest(embed.make_job(config, DAY).embeddings) is None
+    assert read_manifest(make_job(config, DAY).embeddings) is None
 
 
 def test_vectors_that_are_all_alike_stop_the_run(tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_other_tools_read_the_shards(config: Config) -> None:
 def test_the_manifest_holds_the_recipe_and_the_smallest_cosine(config: Config) -> None:
     embed.run(config, DAY)
     partition = find_partition(config.root, "embeddings")
-    manifest = json.loads(Path(partition.at("manifest.json")).read_text())
+    manifest = json.loads(Path(partition.at("manifests", "00000001.json")).read_text())
     assert manifest["min_cosine"] > 0.999999
     assert manifest["sections"]["encoder"]["pooling"] == "mean"
     assert manifest["inputs"]["corpus"]["fingerprint"] == find_partition(config.root, "corpus").fingerprint

@@ -1,6 +1,7 @@
 """The prepare stage on small inputs: what is kept, what is turned away, what a rerun does."""
 
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq

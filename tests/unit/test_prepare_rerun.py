@@ -178,7 +178,7 @@ def test_many_buckets_resolve_as_one(tmp_path, monkeypatch):
     monkeypatch.setattr("theta_ray.corpus.duplicates.BUCKET_KEYS", 50)
     prepare.run(many, DAY)
     assert corpus_of(one).equals(corpus_of(many))
-    assert quarantine(one) == quarantine(many)
+    assert sorted(quarantine(one)) == sorted(quarantine(many))
 
 
 def test_parquet_is_cut_at_row_groups(tmp_path):

@@ -10,6 +10,7 @@ from tests.models import save_bert
 from tests.small_jobs import DAY, make_config, make_texts, write_jsonl
 from theta_ray.config import Config
 from theta_ray.encoder import embed, preview
+from theta_ray.encoder.job import make_job
 from theta_ray.encoder.neighbours import nearest_neighbours
 from theta_ray.errors import InputError
 
@@ -43,7 +44,7 @@ def test_the_page_shows_counts_places_and_three_examples(config: Config) -> None
     page = shown.page()
     assert len(shown.examples) == 3
     assert "documents in              63" in page
-    assert embed.make_job(config, DAY).embeddings.path in page
+    assert make_job(config, DAY).embeddings.path in page
     values = json.loads(shown.json_line())
     assert values["embedded"] + sum(values["quarantined"].values()) == 63
 

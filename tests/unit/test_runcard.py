@@ -57,16 +57,16 @@ def test_a_line_shows_values_as_people_write_them(value: object, text: str) -> N
 
 def test_a_saved_card_comes_back(tmp_path: Path) -> None:
     partition = Partition(str(tmp_path), "embeddings", "0123456789ab", "2026-01-31")
-    assert load_run_card(partition) is None
-    replace(CARD, upstream=[CARD]).save(partition)
-    assert load_run_card(partition) == CARD
+    assert load_run_card(partition, 1) is None
+    replace(CARD, upstream=[CARD]).save(partition, 1)
+    assert load_run_card(partition, 1) == CARD
 
 
 def test_the_card_of_the_run_that_committed_stays(tmp_path: Path) -> None:
     partition = Partition(str(tmp_path), "embeddings", "0123456789ab", "2026-01-31")
-    CARD.save(partition)
-    replace(CARD, status="nothing to do").save(partition)
-    kept = load_run_card(partition)
+    CARD.save(partition, 1)
+    replace(CARD, status="nothing to do").save(partition, 1)
+    kept = load_run_card(partition, 1)
     assert kept is not None
     assert kept.status == "committed"
 

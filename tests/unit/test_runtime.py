@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +17,20 @@ import pytest
 from tests.conftest import free_ports
 from theta_ray import errors
 from theta_ray.config import Config, Resources
-from theta_ray.errors import ConfigError, InputError, SchemaError, StageError, ThetaError, WorkerLostError
+from theta_ray.errors import (
+    ConfigError,
+    ConflictError,
+    CostLimitError,
+    InputError,
+    SchemaError,
+    StageError,
+    ThetaError,
+    TransientError,
+    WorkerLostError,
+)
+from theta_ray.progress import Progress
 from theta_ray.runcard import Plan, PlanStep, RunCard
-from theta_ray.runtime import Progress, build_parser, main, map_tasks, parse_day, require_answer, resolve_root
+from theta_ray.runtime import build_parser, main, map_tasks, parse_day, require_answer, resolve_root
 
 RECIPE = """\
 name: tiny
@@ -87,20 +101,54 @@ def test_a_finished_job_prints_a_page_for_people_and_a_line_for_scripts(
         (InputError("it is wrong"), 3),
         (SchemaError("it is wrong"), 3),
         (StageError("it is wrong"), 4),
+        (ConflictError("it is wrong"), 5),
+        (TransientError("it is wrong"), 6),
         (WorkerLostError("it is wrong"), 6),
+        (CostLimitError("it is wrong"), 8),
     ],
 )
 def test_a_users_error_is_one_line_and_its_own_exit_code(
     run_job: Callable[..., int], capsys: pytest.CaptureFixture[str], failure: ThetaError, exit_code: int
 ) -> None:
     assert run_job(FakeStage(failure), "--root", "/root") == exit_code
-    assert capsys.readouterr() == ("", "it is wrong\n")
+    out, err = capsys.readouterr()
+    first, last = err.splitlines()
+    assert (out, first) == ("", "it is wrong")
+    assert last.startswith(f"exit code {exit_code}: ")
 
 
 def test_every_error_class_is_drawn_with_its_exit_code() -> None:
     drawn = dict(re.findall(r"(\w+Error) +(\d+)", errors.__doc__ or ""))
-    classes = [ThetaError, ConfigError, InputError, SchemaError, StageError, WorkerLostError]
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, ThetaError)]
     assert drawn == {each.__name__: str(each.exit_code) for each in classes}
+    assert {each.exit_code for each in classes if each is not ThetaError} < set(errors.EXIT_CODES)
+
+
+def test_a_sigterm_ends_the_job_with_its_own_exit_code(
+    run_job: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Preempted(FakeStage):
+        def run(self, config: Config, day: str) -> RunCard:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+            raise AssertionError("nothing stopped the stage")
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_job(Preempted(), "--root", "/root") == 7
+    assert "the same command goes on" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_rays_own_way_of_leaving_at_sigterm_is_a_preemption_too(run_job: Callable[..., int]) -> None:
+    assert run_job(FakeStage(SystemExit(signal.SIGTERM)), "--root", "/root") == 7
+
+
+def test_a_submitted_job_ends_its_log_with_the_exit_code(
+    run_job: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert run_job(FakeStage(), "--root", "/root") == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "exit code 0: done, or nothing to do"
 
 
 def test_a_bug_prints_its_traceback_and_exits_with_70(
@@ -109,7 +157,7 @@ def test_a_bug_prints_its_traceback_and_exits_with_70(
     assert run_job(FakeStage(ZeroDivisionError("a bug")), "--root", "/root") == 70
     err = capsys.readouterr().err
     assert err.startswith("Traceback")
-    assert err.endswith("ZeroDivisionError: a bug\n")
+    assert err.splitlines()[-2:] == ["ZeroDivisionError: a bug", "exit code 70: a bug, with its traceback"]
 
 
 def test_an_interrupted_job_says_how_to_go_on(run_job: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,17 +251,18 @@ def test_progress_counts_units_and_rows() -> None:
 
 @pytest.fixture
 def fast_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("theta_ray.runtime.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("theta_ray.progress.HEARTBEAT_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("fast_heartbeat")
 def test_the_heartbeat_says_what_the_stage_waits_for(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="theta_ray.runtime")
+    caplog.set_level("INFO", logger="theta_ray.progress")
+    deadline = time.monotonic() + 10
     with Progress("embed", 4) as progress:
         progress.advance(100)
         progress.waiting_for = "2 actors"
         while not any("waiting for 2 actors" in message for message in caplog.messages):
-            pass
+            assert time.monotonic() < deadline, "no heartbeat"
     (message, *_) = [message for message in caplog.messages if "2 actors" in message]
     assert message.startswith("embed: 1 of 4 shards, 100 rows, ")
 

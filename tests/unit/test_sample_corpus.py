@@ -16,8 +16,8 @@ from theta_ray.config import Config, Resources
 from theta_ray.corpus import prepare
 from theta_ray.corpus.sample import planted_damage, write_sample
 from theta_ray.encoder import embed
+from theta_ray.manifest import read_manifest
 from theta_ray.recipe_files import load_config
-from theta_ray.store import read_manifest
 
 DAY = "2026-01-31"
 NUM_POSTS = 400

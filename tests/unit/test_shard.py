@@ -15,11 +15,12 @@ from tests.small_jobs import DAY, make_config, make_texts, write_jsonl
 from theta_ray.config import Config, Embed, Encoder
 from theta_ray.encoder import embed
 from theta_ray.encoder.encoder import TextEncoder
+from theta_ray.encoder.job import make_job
 from theta_ray.encoder.shard import ShardEmbedder, mean_cosine, tokenize_shard, vector_problems
 from theta_ray.encoder.source import resolve_model
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard, plan_tasks
 from theta_ray.errors import InputError, StageError
-from theta_ray.store import read_manifest
+from theta_ray.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_tokenised_shard_survives_its_row(bert: Path) -> None:
 
 def test_workers_use_the_model_where_their_own_node_has_it(config: Config) -> None:
     embed.prepare.run(config, DAY)
-    job = embed.make_job(config, DAY)
+    job = make_job(config, DAY)
     elsewhere = replace(job, source=replace(job.source, folder="/only/on/the/driver"))
     manifest = read_manifest(job.corpus)
     assert manifest is not None
@@ -109,7 +110,7 @@ def test_workers_use_the_model_where_their_own_node_has_it(config: Config) -> No
 
 
 def test_a_node_with_another_model_stops(config: Config) -> None:
-    job = embed.make_job(config, DAY)
+    job = make_job(config, DAY)
     other = replace(job, source=replace(job.source, identity="sha256:0"))
     with pytest.raises(InputError, match="copy the same files to every node"):
         ShardEmbedder(other)
@@ -117,7 +118,7 @@ def test_a_node_with_another_model_stops(config: Config) -> None:
 
 def test_a_reference_that_is_no_number_is_below_every_bound(config: Config) -> None:
     embed.prepare.run(config, DAY)
-    job = embed.make_job(config, DAY)
+    job = make_job(config, DAY)
     manifest = read_manifest(job.corpus)
     assert manifest is not None
     task = next(task for task in plan_tasks(manifest, job.embed) if len(task.parity_rows) > 1)

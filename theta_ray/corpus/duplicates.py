@@ -8,6 +8,7 @@ number and its number in the shard. The earliest place keeps the key. Keys are c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,16 @@ def find_repeats(keys: Keys) -> Keys:
     same = (ordered.high[1:] == ordered.high[:-1]) & (ordered.low[1:] == ordered.low[:-1])
     repeats = ordered.take(np.flatnonzero(same) + 1)
     return repeats.take(np.lexsort((repeats.row, repeats.shard)))
+
+
+def digests_by_shard(repeats: Keys) -> dict[int, str]:
+    """For each shard that has repeats, 16 hex digits over their rows. `repeats` come by shard and row."""
+    if not len(repeats):
+        return {}
+    shards, starts = np.unique(repeats.shard, return_index=True)
+    rows = np.split(repeats.row.astype("<i4"), starts[1:])
+    digests = (blake2b(mine.tobytes(), digest_size=8).hexdigest() for mine in rows)
+    return dict(zip(shards.tolist(), digests, strict=True))
 
 
 def without(keys: Keys, dropped: Keys) -> Keys:

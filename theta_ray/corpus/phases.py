@@ -19,17 +19,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theta_ray.config import Corpus
-from theta_ray.corpus import staging
+from theta_ray.corpus import damage, staging
 from theta_ray.corpus.document import Document, Rejected, Unit
-from theta_ray.corpus.duplicates import find_repeats, sort, to_keys, without
+from theta_ray.corpus.drift import ColumnKinds
+from theta_ray.corpus.duplicates import digests_by_shard, find_repeats, sort, to_keys, without
+from theta_ray.corpus.listing import check_identity
 from theta_ray.corpus.readers import READERS
 from theta_ray.corpus.rows import STAGED, CorpusRow, RowBuilder, quarantine_row, to_table
 from theta_ray.errors import StageError
 from theta_ray.objects import join
 from theta_ray.schemas import CORPUS, QUARANTINE
-from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter
+from theta_ray.steps import reached
+from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter, find_record
 
 BATCH_ROWS = 4096
+# Rows of long texts are staged before there are 4,096 of them.
+BATCH_CHARS = 2**25
 REPEATS = {"ids": "id_repeats", "texts": "text_repeats"}
 
 
@@ -43,6 +48,7 @@ class ShardTask:
     corpus: Corpus
     partition: Partition
     staging: str
+    epoch: int = 0
     key: bytes | None = field(default=None, repr=False)
     """Key of the author pseudonyms. Not shown, not stored."""
 
@@ -65,9 +71,11 @@ class BucketTask:
 
 @dataclass(frozen=True)
 class WriteTask:
-    """A shard with what was resolved: numbers of bucket files; 0 where no row is turned away for that."""
+    """A shard with what was resolved: its name, and numbers of bucket files; 0 where no row is turned away for that."""
 
     read: ShardTask
+    name: str
+    units: str
     id_buckets: int
     text_buckets: int
 
@@ -83,19 +91,29 @@ class _Staged:
         self._rejected: list[tuple[str, str, str, str]] = []
         self.doc_ids: list[bytes] = []
         self.text_hashes: list[bytes] = []
-        self.num_rows = 0
+        self.num_rows, self._num_chars = 0, 0
         self.quarantined: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.columns = ColumnKinds()
         self.examples: dict[str, str] = {}
 
     def add(self, row: CorpusRow, unit: int, place: int) -> None:
         self._rows.append(row)
         self._units.append(unit)
         self._places.append(place)
-        if len(self._rows) == BATCH_ROWS:
+        self._num_chars += len(row[1])
+        if len(self._rows) == BATCH_ROWS or self._num_chars >= BATCH_CHARS:
             self.flush()
 
     def reject(self, rejected: Rejected, unit: int) -> None:
-        row = quarantine_row(rejected, self._task.units[unit].uri)
+        """Do with a rejected row what the recipe says."""
+        uri, policy = self._task.units[unit].uri, damage.policy_of(self._task.corpus, rejected.reason)
+        if policy == "fail":
+            raise damage.failure(rejected.reason, uri, rejected.place, rejected.detail)
+        if policy == "skip":
+            self.skipped[rejected.reason] += 1
+            return
+        row = quarantine_row(rejected, uri)
         self._rejected.append(row)
         self.quarantined[rejected.reason] += 1
         self.examples.setdefault(rejected.reason, row[1])
@@ -112,10 +130,22 @@ class _Staged:
             self._rejected_file.write_table(_quarantine_table(self._rejected))
         for values in (self._rows, self._units, self._places, self._rejected):
             values.clear()
+        self._num_chars = 0
+
+    def summary(self) -> dict[str, Any]:
+        """The counts, and an example place by reason."""
+        return {
+            "num_rows_in": self.num_rows + self.quarantined.total() + self.skipped.total(),
+            "num_rows": self.num_rows,
+            "quarantined": dict(self.quarantined),
+            "skipped": dict(self.skipped),
+            "columns": self.columns.seen,
+            "examples": self.examples,
+        }
 
 
 def read_shard(task: ShardTask) -> dict[str, Any]:
-    """Stage one shard's rows; returns num_rows_in, num_rows, quarantined and an example place by reason."""
+    """Stage one shard's rows; returns num_rows_in, num_rows, quarantined, skipped and an example place by reason."""
     summary = staging.read_json(task.staged("read", "json"))
     if summary is not None:
         return summary
@@ -128,13 +158,9 @@ def read_shard(task: ShardTask) -> dict[str, Any]:
         staged.flush()
     staging.write_keys(task.staged("ids"), sort(to_keys(b"".join(staged.doc_ids), task.index)))
     staging.write_keys(task.staged("texts"), sort(to_keys(b"".join(staged.text_hashes), task.index)))
-    summary = {
-        "num_rows_in": staged.num_rows + staged.quarantined.total(),
-        "num_rows": staged.num_rows,
-        "quarantined": dict(staged.quarantined),
-        "examples": staged.examples,
-    }
+    summary = staged.summary()
     staging.write_json(task.staged("read", "json"), summary)
+    reached("rows_staged", task.partition.table, task.shard)
     return summary
 
 
@@ -143,27 +169,34 @@ def _read_units(task: ShardTask, staged: _Staged) -> None:
     for number, unit in enumerate(task.units):
         spec = task.corpus.inputs[unit.input_index]
         source = spec.source or spec.reader
+        check_identity(unit)
+        staged.columns.add(unit, spec)
         for found in READERS[spec.reader](unit, spec):
             row = builder.build(found, source) if isinstance(found, Document) else found
             if isinstance(row, Rejected):
                 staged.reject(row, number)
             else:
                 staged.add(row, number, found.place)
+        check_identity(unit)
 
 
-def resolve_bucket(task: BucketTask) -> dict[str, int]:
-    """Find the repeats of one bucket; returns how many keys there were and how many repeat."""
+def resolve_bucket(task: BucketTask) -> dict[str, Any]:
+    """Find the repeats of one bucket; returns how many keys there were, how many repeat, and a digest by shard."""
     keys = staging.read_keys(task.staging, task.kind, task.shards, (task.bucket, task.buckets))
     if task.kind == "texts" and task.has_id_repeats:
         keys = without(keys, staging.read_repeats(task.staging, "id_repeats", task.buckets))
     repeats = find_repeats(keys)
     staging.write_repeats(join(task.staging, REPEATS[task.kind], f"{task.bucket:05d}.parquet"), repeats)
-    return {"keys": len(keys), "repeats": len(repeats)}
+    counts = {"bucket": task.bucket, "keys": len(keys), "repeats": len(repeats)}
+    return {**counts, "digests": digests_by_shard(repeats)}
 
 
 def write_shard(task: WriteTask) -> Record:
     """Create one shard without its repeats, after the quarantined rows, and its record."""
     read = task.read
+    finished = find_record(read.partition, task.name)
+    if finished is not None:
+        return finished
     summary = staging.read_json(read.staged("read", "json"))
     if summary is None:
         raise StageError(f"{read.staging}: lost the counts of {read.shard}; rerun to read it again")
@@ -173,8 +206,8 @@ def write_shard(task: WriteTask) -> Record:
     }
     counts = {**summary["quarantined"], **{reason: len(rows) for reason, rows in repeats.items() if len(rows)}}
     with (
-        ShardWriter(read.partition, read.shard, CORPUS) as corpus,
-        ShardWriter(quarantine_of(read.partition), read.shard, QUARANTINE) as quarantine,
+        ShardWriter(read.partition, task.name, CORPUS) as corpus,
+        ShardWriter(quarantine_of(read.partition), task.name, QUARANTINE) as quarantine,
     ):
         for table in staging.batches(read.staged("rejected"), BATCH_ROWS):
             quarantine.write(table)
@@ -190,13 +223,15 @@ def write_shard(task: WriteTask) -> Record:
             groups.add(table.filter(pa.array(keep)).select(CORPUS.names))
             start += table.num_rows
         groups.finish()
-        num_rows_in, num_rows_out = summary["num_rows_in"], corpus.num_rows + quarantine.num_rows
+        num_rows_in, skipped = summary["num_rows_in"], summary["skipped"]
+        num_rows_out = corpus.num_rows + quarantine.num_rows + sum(skipped.values())
         if num_rows_in != num_rows_out or quarantine.num_rows != sum(counts.values()):
-            where = read.partition.at(read.shard)
+            where = read.partition.at(task.name)
             raise StageError(f"{where}: {num_rows_in} rows in, {num_rows_out} out; remove {read.staging} and rerun")
         if quarantine.num_rows:
-            quarantine.publish(quarantined=counts)
-        return corpus.publish(quarantined=counts, details={"num_rows_in": num_rows_in, **groups.details()})
+            quarantine.publish(quarantined=counts, epoch=read.epoch)
+        details = {"num_rows_in": num_rows_in, "skipped": skipped, "units": task.units, **groups.details()}
+        return corpus.publish(quarantined=counts, details=details, epoch=read.epoch)
 
 
 def quarantine_of(partition: Partition) -> Partition:

@@ -8,7 +8,7 @@
                                           id_repeats/00000.parquet     places of rows to turn away, by bucket
                                           text_repeats/00000.parquet
 
-Content depends on the inputs alone, so writing a file twice is harmless.
+Content depends on the inputs alone and files are created whole, so whoever writes a file first is right.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
 from theta_ray.corpus.duplicates import Keys, bucket_range, concat
-from theta_ray.objects import access, create, join, open_filesystem, read_bytes
+from theta_ray.objects import create, create_from_file, join, open_filesystem, read_bytes
 from theta_ray.store import canonical_json
 
 KEYS_SCHEMA = pa.schema([("high", pa.uint64()), ("low", pa.uint64()), ("row", pa.int32())])
@@ -43,20 +42,7 @@ def writing(uri: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         local = os.path.join(folder, "part.parquet")
         with pq.ParquetWriter(local, schema, compression="lz4") as writer:
             yield writer
-        _put(local, uri)
-
-
-def _put(local: str, uri: str) -> None:
-    fs, path = _open_folder(uri)
-    with access(uri):
-        fs.put_file(local, path)
-
-
-def _open_folder(uri: str) -> tuple[Any, str]:
-    fs, path = open_filesystem(uri)
-    if isinstance(fs, LocalFileSystem):
-        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    return fs, path
+        create_from_file(uri, local)  # one that is there already came from the same inputs
 
 
 def write_json(uri: str, value: dict[str, Any]) -> None:

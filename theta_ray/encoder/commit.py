@@ -8,9 +8,10 @@ from typing import Any
 from theta_ray.config import Config
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.errors import StageError
+from theta_ray.manifest import commit, identity_of, read_manifest
 from theta_ray.runcard import Phases, RunCard, versions
 from theta_ray.schemas import QUARANTINE, embeddings_schema
-from theta_ray.store import Record, commit, read_records
+from theta_ray.store import Record, read_records
 
 COLLAPSED_COSINE = 0.9999
 
@@ -30,6 +31,8 @@ class Work:
     def add(self, receipt: dict[str, Any]) -> Record:
         """Count one receipt; its record."""
         record = Record(**receipt["record"])
+        if not receipt["made"]:
+            return record
         self.num_made += 1
         self.devices.add(receipt["device"])
         self.num_rows += record.num_rows
@@ -40,7 +43,7 @@ class Work:
 
 
 def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Record]) -> dict[str, Any]:
-    """Check the counts, commit quarantine and embeddings; the figures of the whole table."""
+    """Check the counts, commit quarantine and embeddings; the manifest of the embeddings."""
     details = [record.details for record in records]
     quarantined: dict[str, int] = {}
     for record in records:
@@ -63,24 +66,24 @@ def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Rec
             f"{job.embeddings.path}: all vectors are alike (mean cosine {min(spreads):.6f}); "
             "check encoder.pooling, encoder.adapter and that the texts differ"
         )
-    if quarantined:
-        rejected = read_records(job.quarantine)
-        commit(job.quarantine, QUARANTINE, [rejected[r.shard] for r in records if r.quarantined], {})
+    if quarantined or read_manifest(job.quarantine) is not None:
+        rejected = read_records(job.quarantine, sorted(record.shard for record in records if record.quarantined))
+        commit(job.quarantine, QUARANTINE, rejected, {"stage": "embed", "quarantined": quarantined})
     cosines = [d["min_cosine"] for d in details if d["min_cosine"] is not None]
     body = {
         "counts": counts,
         "quarantined": quarantined,
         "min_cosine": min(cosines, default=None),
         "sections": {"encoder": job.encoder.model_dump(mode="json"), "embed": job.embed.model_dump(mode="json")},
-        "inputs": _inputs(job),
+        "inputs": inputs_of(job, manifest),
     }
-    commit(job.embeddings, embeddings_schema(job.dim, job.embed.store_dtype), records, body)
-    return body
+    return commit(job.embeddings, embeddings_schema(job.dim, job.embed.store_dtype), records, body)
 
 
-def _inputs(job: EmbedJob) -> dict[str, Any]:
+def inputs_of(job: EmbedJob, corpus_manifest: dict[str, Any]) -> dict[str, Any]:
+    """What an embeddings version is made of, as its manifest holds it."""
     return {
-        "corpus": {"path": job.corpus.path, "fingerprint": job.corpus.fingerprint},
+        "corpus": identity_of(corpus_manifest),
         "model": job.source.identity,
         "adapter": job.source.adapter_identity,
     }

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,137 +21,133 @@ import pyarrow as pa
 
 from theta_ray.config import Config, Resources
 from theta_ray.corpus import prepare
-from theta_ray.encoder.commit import Work, commit_embeddings, make_card
-from theta_ray.encoder.encoder import make_tokenizer, vector_rules
+from theta_ray.corpus.survey import Survey, look
+from theta_ray.encoder.commit import Work, commit_embeddings, inputs_of, make_card
+from theta_ray.encoder.job import estimate_time, make_job, reasons_for
 from theta_ray.encoder.shard import EmbedJob, ShardEmbedder, tokenize_shard
-from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard, plan_tasks
-from theta_ray.errors import InputError
+from theta_ray.errors import CostLimitError, InputError
+from theta_ray.lease import Lease, holding
+from theta_ray.manifest import read_manifest
+from theta_ray.progress import Progress
 from theta_ray.runcard import Plan, PlanStep, RunCard, load_run_card
-from theta_ray.runtime import Progress, cluster, raise_cause
-from theta_ray.schemas import embeddings_schema
-from theta_ray.store import Partition, fingerprint, read_manifest, read_records
+from theta_ray.runtime import cluster, raise_cause
+from theta_ray.store import Record, finished_shards, read_records
 
 logger = logging.getLogger(__name__)
-# Model-independent guesses for --plan: what one core and one GPU reach on a plain forward pass.
-GUESSED_FLOPS = {"cpu": 4e10, "cuda": 1e14}
 # Shares of a core, so that a tokenising task always fits beside the actor that owns the core.
 TOKENIZE_CPUS, ACTOR_CPUS = 0.1, 0.9
-# What the model's own files say enters the fingerprint by its digest, not by the path it lies at.
-IDENTITY_FIELDS = ("model", "revision", "adapter", "weights_sha256")
-
-
-def make_job(config: Config, day: str) -> EmbedJob:
-    """Everything workers need, after a check that the model, its pooling and its tokenizer fit."""
-    encoder, embed, resources = config.recipe.encoder, config.recipe.embed, config.resources
-    source = resolve_model(encoder)
-    rules = vector_rules(encoder, embed, source)
-    make_tokenizer(encoder, source)
-    corpus = prepare.partition_of(config, day)
-    return EmbedJob(
-        corpus=corpus,
-        embeddings=_partition(config, corpus, source, rules.dim),
-        encoder=encoder,
-        embed=embed,
-        source=source,
-        dim=rules.dim,
-        device="cuda" if resources.gpus_per_actor else "cpu",
-        threads=resources.threads_per_actor,
-        batch_tokens=resources.batch_tokens,
-    )
-
-
-def _partition(config: Config, corpus: Partition, source: ModelSource, dim: int) -> Partition:
-    sections = config.sections("encoder", "embed")
-    for name in IDENTITY_FIELDS:
-        del sections["encoder"][name]
-    inputs = {"corpus": corpus.fingerprint, "model": source.identity, "adapter": source.adapter_identity or ""}
-    schema = embeddings_schema(dim, config.recipe.embed.store_dtype)
-    return Partition(corpus.root, "embeddings", fingerprint("embeddings", schema, sections, inputs), corpus.date)
 
 
 def plan(config: Config, day: str) -> Plan:
-    """What `run` would do: the corpus first where it is missing, then the shards that are not finished."""
-    job = make_job(config, day)
-    steps = prepare.plan(config, day).steps
-    manifest = read_manifest(job.corpus)
-    if manifest is None:
+    """What `run` would do, and why: the corpus first where it is missing, then the shards that are not finished."""
+    job, found = make_job(config, day), look(config, day)
+    steps = prepare.plan(config, day, found).steps
+    corpus = found.manifest if found.is_current else None
+    if corpus is None:
         figures: dict[str, Any] = {"shards": "known once the corpus is prepared"}
         num_tokens = steps[-1].figures["estimated_tokens"]
-        status = "would run after prepare"
+        status, reasons = "would run after prepare", ["the corpus is not committed in this version"]
     else:
-        tasks, done = plan_tasks(manifest, job.embed), read_records(job.embeddings)
-        todo = [task for task in tasks if task.shard not in done]
+        tasks, finished = plan_tasks(corpus, job.embed), finished_shards(job.embeddings)
+        todo = [task for task in tasks if task.shard not in finished]
         num_tokens = sum(task.num_tokens for task in todo)
-        figures = {"shards": len(tasks), "shards_finished": len(done), "rows_to_embed": sum(t.num_rows for t in todo)}
-        figures["bytes_of_text"] = sum(g["text_bytes"] for s in manifest["shards"] for g in s["details"]["row_groups"])
-        status = "nothing to do: committed" if read_manifest(job.embeddings) else "would run"
+        figures = {"shards": len(tasks), "shards_finished": len(tasks) - len(todo)}
+        figures["rows_to_embed"] = sum(task.num_rows for task in todo)
+        figures["bytes_of_text"] = sum(g["text_bytes"] for s in corpus["shards"] for g in s["details"]["row_groups"])
+        committed = _committed(job, found)
+        status = "nothing to do: committed" if committed else "would run"
+        reasons = [] if committed else reasons_for(job, config, [task.shard for task in todo])
     figures["estimated_tokens"] = num_tokens
     figures["model"] = job.source.identity
     figures["vectors"] = f"{job.dim} x {job.embed.store_dtype}"
-    figures["estimated_time"] = _estimate_time(job, config.resources, num_tokens)
-    steps.append(PlanStep("embed", job.embeddings.path, status, figures))
+    figures["estimated_time"] = estimate_time(job, config.resources, num_tokens)
+    steps.append(PlanStep("embed", job.embeddings.path, status, figures, reasons))
     return Plan(steps, config.recipe.model_dump(mode="json"))
 
 
-def _estimate_time(job: EmbedJob, resources: Resources, num_tokens: int) -> str:
-    """A forward pass costs about 2 floating-point operations per weight and token."""
-    flops = GUESSED_FLOPS[job.device]
-    num_actors, where = resources.num_actors or os.cpu_count() or 1, ""
-    if resources.executor == "local":
-        num_actors = 1
-    elif resources.num_actors is None and (job.device == "cuda" or "RAY_ADDRESS" in os.environ):
-        num_actors, where = 1, "; the cluster's size is known once it is joined"
-    seconds = 2 * num_parameters(job.source.folder) * num_tokens / (flops * num_actors)
-    plural = "s" if num_actors > 1 else ""
-    return f"about {_duration(seconds)} on {num_actors} actor{plural} at {flops / 1e9:,.0f} GFLOP/s each{where}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def run(config: Config, day: str) -> RunCard:
-    """Commit the embeddings of a day's corpus, going on from the shards that are finished."""
+    """Commit the embeddings of a day's corpus, going on from the shards that are finished.
+
+    Raises:
+        ConflictError: another run holds the partition and the resources say not to wait.
+        CostLimitError: the GPU-hours of the resources file are used up; what is finished stays.
+    """
     work = Work()
     with work.phases.measure("check model"):
         job = make_job(config, day)
-    if read_manifest(job.embeddings) is not None:
-        prepare.run(config, day)  # finds changed input; starts nothing where it is committed
-        return _finished_card(config, job)
+    with work.phases.measure("list"):
+        found = look(config, day)
+    if _committed(job, found) is not None:
+        return _finished_card(config, job, found)
     with ExitStack() as stack:
+        lease = stack.enter_context(holding(job.embeddings, config.resources, joins=True))
+        if lease.waited:
+            found = look(config, day)
+            if _committed(job, found) is not None:
+                return _finished_card(config, job, found)
         with work.phases.measure("start Ray"):
             stack.enter_context(cluster(config.resources))
-            _num_actors(config.resources)  # a missing GPU stops the job before anything is read
-        upstream = prepare.run(config, day)
-        manifest = read_manifest(job.corpus)
-        assert manifest is not None, "prepare has committed"
-        tasks, done = plan_tasks(manifest, job.embed), read_records(job.embeddings)
-        todo = [task for task in tasks if task.shard not in done]
-        logger.info("embed: %d shards, %d finished before, model %s", len(tasks), len(done), job.source.identity)
-        with work.phases.measure("embed"):
-            for receipt in _receipts(job, todo, config.resources):
-                record = work.add(receipt)
-                done[record.shard] = record
-    work.num_shards = len(tasks)
+            num_actors(config.resources)  # a missing GPU stops the job before anything is read
+        upstream = prepare.run(config, day, found)
+        corpus = read_manifest(job.corpus)
+        assert corpus is not None, "prepare has committed"
+        records = _make_shards(replace(job, epoch=lease.epoch), corpus, config.resources, (lease, work))
     with work.phases.measure("commit"):
-        body = commit_embeddings(job, manifest, [done[task.shard] for task in tasks])
-    card = make_card(config, job, body, work)
-    card.save(job.embeddings)
+        manifest = commit_embeddings(job, corpus, records)
+    card = make_card(config, job, manifest, work)
+    card.save(job.embeddings, manifest["version"])
     card.upstream = [upstream] if upstream.status == "committed" else []
     return card
 
 
-def _finished_card(config: Config, job: EmbedJob) -> RunCard:
+def _make_shards(job: EmbedJob, corpus: dict[str, Any], resources: Resources, run: tuple[Lease, Work]) -> list[Record]:
+    """Records of all shards of a corpus version, made where there is none yet."""
+    lease, work = run
+    tasks, finished = plan_tasks(corpus, job.embed), finished_shards(job.embeddings)
+    todo = [task for task in tasks if task.shard not in finished]
+    done = read_records(job.embeddings, [task.shard for task in tasks if task.shard in finished])
+    logger.info("embed: %d shards, %d finished before, model %s", len(tasks), len(done), job.source.identity)
+    if lease.joined:
+        todo.reverse()  # the other run began at the front; a shard that it has finished is not made again
+    gpus = resources.gpus_per_actor * min(num_actors(resources), max(1, len(todo)))
+    started = time.monotonic()
+    with work.phases.measure("embed"):
+        for receipt in _receipts(job, todo, resources):
+            lease.check()
+            done.append(work.add(receipt))
+            check_cost(resources, gpus * (time.monotonic() - started) / 3600)
+    lease.check()
+    work.num_shards = len(tasks)
+    return done
+
+
+def check_cost(resources: Resources, gpu_hours: float) -> None:
+    """Raise CostLimitError when a run has used more GPU-hours than it may."""
+    if resources.max_gpu_hours is not None and gpu_hours > resources.max_gpu_hours:
+        raise CostLimitError(
+            f"max_gpu_hours: {resources.max_gpu_hours:g} are used up ({gpu_hours:.2f}); "
+            "rerun to go on from the finished shards, or raise it in the resources file"
+        )
+
+
+def _committed(job: EmbedJob, found: Survey) -> dict[str, Any] | None:
+    """The newest embeddings, where they are of exactly the inputs of now."""
+    manifest = read_manifest(job.embeddings)
+    if manifest is None or not found.is_current or found.manifest is None:
+        return None
+    return manifest if manifest["inputs"] == inputs_of(job, found.manifest) else None
+
+
+def _finished_card(config: Config, job: EmbedJob, found: Survey) -> RunCard:
     """The card of a committed table; made from the manifest where its run was killed before writing one."""
-    card = load_run_card(job.embeddings)
+    prepare.run(config, found.partition.date, found)  # writes its own card where that is missing
+    manifest = read_manifest(job.embeddings)
+    assert manifest is not None, "run has looked"
+    card = load_run_card(job.embeddings, manifest["version"])
     if card is None:
-        manifest = read_manifest(job.embeddings)
-        assert manifest is not None, "run has looked"
         card = make_card(config, job, manifest, Work(num_shards=len(manifest["shards"])))
-        card.save(job.embeddings)
+        card.save(job.embeddings, manifest["version"])
     card.status = "nothing to do"
     return card
 
@@ -176,7 +173,7 @@ def _locally(job: EmbedJob, tasks: list[ShardTask]) -> Iterator[dict[str, Any]]:
 def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iterator[dict[str, Any]]:
     import ray
 
-    num_actors = min(_num_actors(resources), len(tasks))
+    count = min(num_actors(resources), len(tasks))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.issue_detectors_config.detectors = []  # advice on memory that is not ours to follow
@@ -194,7 +191,7 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
             partial(_tokenize_row, job=job),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(size=_num_tokenizers(num_actors, resources)),
+            compute=ray.data.TaskPoolStrategy(size=_num_tokenizers(count, resources)),
             num_cpus=TOKENIZE_CPUS,
             max_retries=resources.max_retries,
         )
@@ -203,7 +200,7 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
             fn_constructor_kwargs={"job": job},
             batch_size=1,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=num_actors),
+            compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1 if resources.gpus_per_actor else ACTOR_CPUS * resources.threads_per_actor,
             num_gpus=resources.gpus_per_actor or None,
             max_restarts=resources.max_retries,
@@ -216,7 +213,7 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
         raise_cause(error)
 
 
-def _num_actors(resources: Resources) -> int:
+def num_actors(resources: Resources) -> int:
     """One actor per core, or per GPU share, of the cluster, or as many as the resources file says.
 
     Raises:

@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from theta_ray.config import Config
 from theta_ray.encoder import embed
+from theta_ray.encoder.job import make_job
 from theta_ray.encoder.neighbours import nearest_neighbours
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.errors import InputError
+from theta_ray.manifest import read_manifest
 from theta_ray.runcard import RULE, Plan, RunCard, load_run_card, page_line, printable
 from theta_ray.schemas import CORPUS
-from theta_ray.store import open_table, read_manifest, read_shard
+from theta_ray.store import read_shard
+from theta_ray.table import open_table
 
 NUM_EXAMPLES, NUM_NEIGHBOURS = 3, 2
 MAX_ROWS = 20_000
@@ -80,15 +83,18 @@ def run(config: Config, day: str) -> Preview:
     Raises:
         InputError: the embeddings are not committed.
     """
-    job = embed.make_job(config, day)
-    if read_manifest(job.embeddings) is None:
+    job = make_job(config, day)
+    manifest = read_manifest(job.embeddings)
+    if manifest is None:
         raise InputError(f"{job.embeddings.path}: not committed; run jobs/embed.py for {day} first")
-    corpus_card, embed_card = load_run_card(job.corpus), load_run_card(job.embeddings)
+    # the version that was embedded: a newer one of the corpus may be there already
+    corpus_card = load_run_card(job.corpus, manifest["inputs"]["corpus"]["version"])
+    embed_card = load_run_card(job.embeddings, manifest["version"])
     if corpus_card is None or embed_card is None:
-        raise InputError(f"{job.embeddings.path}: has no run_card.json; run jobs/embed.py for {day} again")
+        raise InputError(f"{job.embeddings.path}: has no run card; run jobs/embed.py for {day} again")
     quarantined = {**corpus_card.quarantined, **embed_card.quarantined}
     figures = _figures(corpus_card, embed_card)
-    examples = _examples(job, config.recipe.embed.seed)
+    examples = _examples(job, manifest, config.recipe.embed.seed)
     return Preview(f"{config.recipe.name}  {day}", figures, quarantined, examples)
 
 
@@ -110,10 +116,10 @@ def _figures(corpus: RunCard, embeddings: RunCard) -> dict[str, Any]:
     }
 
 
-def _examples(job: EmbedJob, seed: int) -> tuple[Example, ...]:
+def _examples(job: EmbedJob, manifest: dict[str, Any], seed: int) -> tuple[Example, ...]:
     """Random documents of the first shards, each with the closest documents of other text."""
-    doc_ids, vectors = _first_vectors(job)
-    texts = _texts_of(job, set(doc_ids))
+    doc_ids, vectors = _first_vectors(job, manifest)
+    texts = _texts_of(job, manifest["inputs"]["corpus"]["version"], set(doc_ids))
     ids_of_texts = np.unique([texts[doc_id] for doc_id in doc_ids], return_inverse=True)[1]
     num_texts = int(ids_of_texts.max(initial=-1)) + 1
     if num_texts <= NUM_NEIGHBOURS:
@@ -131,9 +137,7 @@ def _examples(job: EmbedJob, seed: int) -> tuple[Example, ...]:
     )
 
 
-def _first_vectors(job: EmbedJob) -> tuple[list[str], npt.NDArray[Any]]:
-    manifest = read_manifest(job.embeddings)
-    assert manifest is not None, "run has looked"
+def _first_vectors(job: EmbedJob, manifest: dict[str, Any]) -> tuple[list[str], npt.NDArray[Any]]:
     doc_ids: list[str] = []
     vectors = []
     for shard in manifest["shards"]:
@@ -145,10 +149,10 @@ def _first_vectors(job: EmbedJob) -> tuple[list[str], npt.NDArray[Any]]:
     return doc_ids, np.concatenate(vectors) if vectors else np.empty((0, job.dim))
 
 
-def _texts_of(job: EmbedJob, doc_ids: set[str]) -> dict[str, str]:
+def _texts_of(job: EmbedJob, version: int, doc_ids: set[str]) -> dict[str, str]:
     """Texts of some documents, batch by batch."""
     texts = {}
-    for batch in open_table(job.corpus, CORPUS).to_batches(columns=["doc_id", "text"]):
+    for batch in open_table(job.corpus.path, version, schema=CORPUS).to_batches(columns=["doc_id", "text"]):
         for doc_id, text in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
             if doc_id in doc_ids:
                 texts[doc_id] = text

