@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ from typing import Any
 
 import fsspec
 
-from theta_ray.errors import ConfigError, InputError
+from theta_ray.errors import ConfigError, InputError, ThetaError, TransientError
+from theta_ray.retries import first_line, is_transient
 
 AZURE = ("abfs", "abfss", "az")
 SCHEMES = ("s3", "gs", "gcs", *AZURE)
@@ -27,6 +29,8 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
 # A lone question mark is a glob; one before a name and a value could set an endpoint or hold a signature.
 QUERY = re.compile(r"[?&#][^/?&#=]*=")
 TEMPORARY = ".tmp-"
+# The put of each store that fails where an object is, also when it is uploaded in parts.
+EXCLUSIVE: dict[str, Any] = {"s3": {"mode": "create"}, "gs": {"mode": "create"}, "abfs": {"overwrite": False}}
 READERS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -51,6 +55,10 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
         return fsspec.filesystem("file"), os.path.abspath(uri)
     _check_uri(uri, scheme[1])
     try:
+        if scheme[1] == "s3":
+            from theta_ray.s3 import S3  # s3fs takes half a second to import
+
+            return S3(use_listings_cache=False), S3._strip_protocol(uri)
         fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except ImportError as error:
         raise InputError(f"{uri}: {error}; install that package on every node") from error
@@ -85,36 +93,63 @@ def masked(uri: str) -> str:
 
 @contextmanager
 def access(uri: str) -> Iterator[None]:
-    """Tell in one line that a store refuses, is full or cannot be reached; that is no bug.
+    """Tell in one line that a store refuses, is full, keeps failing or cannot be reached; that is no bug.
 
     Raises:
         InputError: what the store said. FileNotFoundError passes: what it means is the caller's.
+        TransientError: the store kept failing after all retries.
     """
     try:
         yield
-    except PermissionError as error:
-        raise InputError(f"{uri}: {_first_line(error)}; check the credentials and what they allow") from error
-    except OSError as error:
-        if error.errno not in FULL or isinstance(error, FileNotFoundError):
-            raise
-        raise InputError(f"{uri}: {_first_line(error)}; make room or use another --root, then rerun") from error
+    except (ThetaError, FileNotFoundError):
+        raise
     except Exception as error:
-        # s3fs passes these on as they are: no credentials found, no connection, an unknown profile
-        if not type(error).__module__.startswith("botocore"):
+        said = f"{uri}: {first_line(error)}"
+        if is_transient(error):
+            raise TransientError(f"{said}; rerun to go on when the store answers") from error
+        hint = _hint(error)
+        if hint is None:
             raise
-        raise InputError(f"{uri}: {_first_line(error)}; check the credentials and the endpoint") from error
+        room = _room(uri) if isinstance(error, OSError) and error.errno in FULL else ""
+        raise InputError(f"{said}{room}; {hint}") from error
 
 
-def _first_line(error: Exception) -> str:
-    text = (getattr(error, "strerror", None) or str(error)).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+def _hint(error: Exception) -> str | None:
+    """What the user can do about an error of a store, if anything."""
+    if isinstance(error, PermissionError):
+        return "check the credentials and what they allow"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "make room there, or take another --root or TMPDIR, then rerun"
+    if type(error).__name__ == "FileExpired" or _code(error) == "PreconditionFailed":
+        return "it changed while it was read; leave inputs alone, then rerun"
+    # s3fs passes these on as they are: no credentials found, a certificate that is not trusted, an unknown profile
+    return "check the credentials and the endpoint" if type(error).__module__.startswith("botocore") else None
+
+
+def _room(path: str) -> str:
+    """How much room a local disk has left; nothing for a store, which cannot be asked."""
+    if SCHEME.match(path):
+        return ""
+    there = next(folder for folder in [Path(path), *Path(path).absolute().parents] if folder.exists())
+    usage = shutil.disk_usage(there)
+    return f" ({usage.free:,} of {usage.total:,} bytes free)"
+
+
+def _code(error: BaseException) -> str | None:
+    """S3's own word for an error."""
+    response = getattr(error.__cause__, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def exists(uri: str) -> bool:
     """Whether there is an object (or folder) at `uri`."""
     fs, path = open_filesystem(uri)
     with access(uri):
-        return bool(fs.exists(path))
+        try:
+            fs.info(path)
+        except FileNotFoundError:
+            return False
+    return True
 
 
 def read_bytes(uri: str) -> bytes:
@@ -126,10 +161,14 @@ def read_bytes(uri: str) -> bytes:
 
 def read_many(uris: Sequence[str]) -> list[bytes]:
     """Whole objects, read side by side, in the order asked for."""
-    if not uris:
-        return []
-    with ThreadPoolExecutor(min(len(uris), READERS)) as pool:
-        return list(pool.map(read_bytes, uris))
+    opened = [open_filesystem(uri) for uri in uris]  # here, since fsspec makes a client for each thread that asks
+
+    def read(uri: str, fs: Any, path: str) -> bytes:
+        with access(uri):
+            return bytes(fs.cat_file(path))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(read, uris, *zip(*opened, strict=True))) if opened else []
 
 
 def get_file(uri: str, local_path: str) -> None:
@@ -141,15 +180,21 @@ def get_file(uri: str, local_path: str) -> None:
 
 def list_names(uri: str) -> list[str]:
     """Names of the objects and folders directly below a folder, sorted; none where there is no folder."""
+    return sorted(list_sizes(uri))
+
+
+def list_sizes(uri: str) -> dict[str, int]:
+    """Bytes of the objects directly below a folder by name (0 for folders); none where there is no folder."""
     fs, path = open_filesystem(uri)
     with access(uri):
         try:
-            found = fs.ls(path, detail=False)
+            found = fs.ls(path, detail=True)
         except FileNotFoundError:
-            return []
+            return {}
     # a store lists an object as if it were its own folder; a local folder may hold files not linked yet
-    pairs = [name.rstrip("/").rpartition("/") for name in found]
-    return sorted(name for folder, _, name in pairs if folder == path.rstrip("/") and not name.startswith(TEMPORARY))
+    pairs = [(info["name"].rstrip("/").rpartition("/"), int(info["size"] or 0)) for info in found]
+    folder = path.rstrip("/")
+    return {name: size for (where, _, name), size in pairs if where == folder and not name.startswith(TEMPORARY)}
 
 
 def modified(uri: str) -> datetime:
@@ -162,39 +207,41 @@ def modified(uri: str) -> datetime:
 
 def create(uri: str, data: bytes) -> bool:
     """Create the object at `uri`, atomically and exclusively. False: there was one already."""
-    with tempfile.NamedTemporaryFile(delete=False) as file:
+    with access(tempfile.gettempdir()), tempfile.NamedTemporaryFile() as file:
         file.write(data)
-    try:
+        file.flush()
         return create_from_file(uri, file.name)
-    finally:
-        os.unlink(file.name)
 
 
 def create_from_file(uri: str, local_path: str) -> bool:
     """Create the object at `uri` from a local file, atomically and exclusively. False: it existed.
 
+    A reply that was lost can make our own object look like someone else's: after False, read it back.
+
     Raises:
-        InputError: the store refuses, is full, cannot be reached, or has no such bucket.
+        InputError: the store refuses, is full, or has no such bucket.
+        TransientError: the store kept failing after all retries.
     """
     fs, path = open_filesystem(uri)
-    with access(uri):
-        if "file" in _protocols(fs):
+    protocols = _protocols(fs)
+    if "file" in protocols:
+        with access(uri):
             return _link(Path(path), local_path)
+    options = next((EXCLUSIVE[name] for name in protocols if name in EXCLUSIVE), None)
+    if options is None:
+        raise ConfigError(f"{uri}: no exclusive create on {protocols[0]}; take another --root")
+    with access(uri):
         try:
-            fs.put_file(local_path, path, mode="create")
+            fs.put_file(local_path, path, **options)
         except FileNotFoundError as error:
-            raise InputError(f"{uri}: {_first_line(error)}; create the bucket or correct its name") from error
+            if exists(uri):
+                return False  # a large upload that was completed, whose reply was lost, is not found by its retry
+            raise InputError(f"{uri}: {first_line(error)}; create the bucket or correct its name") from error
         except OSError as error:
-            if _lost_the_race(error):
-                return False
+            if isinstance(error, FileExistsError) or _code(error) == "PreconditionFailed":
+                return False  # s3fs raises FileExistsError for Amazon's own wording only
             raise
     return True
-
-
-def _lost_the_race(error: OSError) -> bool:
-    """Whether a put failed because the object exists; s3fs says so for Amazon's own wording only."""
-    response = getattr(error.__cause__, "response", None) or {}
-    return isinstance(error, FileExistsError) or response.get("Error", {}).get("Code") == "PreconditionFailed"
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:
@@ -227,7 +274,10 @@ def _link(path: Path, local_path: str) -> bool:
 
 
 def replace(uri: str, data: bytes) -> None:
-    """Write a small object whole, over one that is there: for a lease's heartbeat and nothing else."""
+    """Write a small object whole, over one that is there: for a lease's heartbeat and nothing else.
+
+    A request that hung on its way can still arrive later, even after the object was replaced again or removed.
+    """
     fs, path = open_filesystem(uri)
     with access(uri):
         if "file" not in _protocols(fs):

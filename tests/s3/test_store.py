@@ -15,6 +15,7 @@ from tests.small_jobs import all_records
 from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import commit, read_manifest
 from theta_ray.objects import create, exists, read_bytes
+from theta_ray.s3 import S3 as S3FileSystem
 from theta_ray.store import Partition, ShardWriter, read_shard
 from theta_ray.table import open_table
 
@@ -104,10 +105,10 @@ def test_nothing_is_there_before_it_is_written(partition: Partition) -> None:
 
 @pytest.fixture
 def wrong_secret(s3: S3) -> Iterator[S3]:
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    S3FileSystem.clear_instance_cache()
     with environment({"AWS_SECRET_ACCESS_KEY": "not the secret"}):
         yield s3
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    S3FileSystem.clear_instance_cache()
 
 
 def test_a_wrong_secret_is_refused_in_one_clear_line(wrong_secret: S3) -> None:
