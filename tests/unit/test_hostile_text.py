@@ -177,7 +177,7 @@ def test_files_in_other_encodings_yield_no_document(tmp_path: Path, reader: str,
     text = "id,text\n1,one\n" if reader == "csv" else '{"id": "1", "text": "one"}\n'
     (tmp_path / "a").write_bytes(text.encode(encoding))
     if reader == "csv" and encoding.endswith("e"):  # without its mark, what is seen first are names of columns
-        with pytest.raises(InputError, match="no column id, text"):
+        with pytest.raises(InputError, match="no column text, id"):
             read(tmp_path / "a", reader, COLUMNS)
         return
     rows = read(tmp_path / "a", reader, COLUMNS)
@@ -213,7 +213,7 @@ def test_a_file_that_is_gone_when_it_is_read_is_named(tmp_path: Path) -> None:
     config = config_of(tmp_path, jsonl_input(path))
     rows = iter(_reader(path, config))
     path.unlink()
-    with pytest.raises(InputError, match="a.jsonl: is gone since the inputs were listed; put it back"):
+    with pytest.raises(InputError, match="a.jsonl: is gone since it was listed; put it back"):
         next(rows)
 
 

@@ -203,7 +203,7 @@ def opened(uri: str, block_size: int | None = None) -> Iterator[Any]:
             with fs.open(path, "rb", block_size=block_size) as file:
                 yield file
         except FileNotFoundError as error:
-            raise InputError(f"{escaped(uri)}: is gone since the inputs were listed; put it back, or run again") from error
+            raise InputError(f"{escaped(uri)}: is gone since it was listed; put it back or run again") from error
 
 
 Decompress = Callable[[bytes], Iterator[bytes]]

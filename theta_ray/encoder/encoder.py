@@ -8,7 +8,9 @@ Alive in memory at once: the weights, one batch, and the vectors of the shard (f
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +23,9 @@ from theta_ray.encoder.packing import padded_tokens, plan_batches
 from theta_ray.encoder.pooling import POOLINGS, Hidden, check_pooling
 from theta_ray.encoder.source import ModelSource, read_folder_settings
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
-from theta_ray.errors import ConfigError, InputError
+from theta_ray.errors import ConfigError, InputError, StageError
 
+logger = logging.getLogger(__name__)
 Vectors = npt.NDArray[np.float32]
 
 
@@ -78,6 +81,7 @@ class TextEncoder:
                 "resources ask for a GPU and torch sees none; install a CUDA build, or set gpus_per_actor: 0"
             )
         self.rules = vector_rules(config, embed, source)
+        self.width = int(load_config(source).get_text_config().hidden_size)
         self.tokenizer = make_tokenizer(config, source)
         self.device = device
         self.model = load_model(source, precision=config.precision, device=device, pooling=self.rules.pooling)
@@ -101,8 +105,7 @@ class TextEncoder:
         filled = np.flatnonzero(lengths)
         batches = [filled[batch] for batch in plan_batches(lengths[filled], batch_tokens)]
         pooled_SD: Vectors | None = None
-        for batch in batches:
-            pooled_BD = self._forward(sequences, batch).cpu().numpy()
+        for batch, pooled_BD in self._pooled(sequences, batches):
             if pooled_SD is None:
                 pooled_SD = np.zeros((len(lengths), pooled_BD.shape[1]), np.float32)
             pooled_SD[batch] = pooled_BD
@@ -111,6 +114,43 @@ class TextEncoder:
         vectors = finish_vectors(pooled_SD, sequences.text_index, sequences.num_texts, self.rules)
         work = Work(int(lengths.sum()), padded_tokens(lengths, batches), time.perf_counter() - started)
         return vectors, work
+
+    def _pooled(
+        self, sequences: TokenSequences, batches: list[npt.NDArray[np.int64]]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
+        """Each batch with its pooled vectors; one that does not fit the memory is halved until it does."""
+        todo = batches[::-1]
+        while todo:
+            batch = todo.pop()
+            pooled_BD = self._forward_or_none(sequences, batch)
+            if pooled_BD is not None:
+                yield batch, pooled_BD
+                continue
+            tokens = int(sequences.lengths[batch].max())
+            if len(batch) == 1:
+                raise StageError(
+                    f"{self.device_name}: out of memory on one sequence of {tokens} tokens; set encoder.max_length or "
+                    "long_documents: windows, or take a larger device"
+                )
+            logger.warning("out of memory on %d sequences of %d tokens; halving the batch", len(batch), tokens)
+            todo += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
+
+    def _forward_or_none(self, sequences: TokenSequences, batch: npt.NDArray[np.int64]) -> Vectors | None:
+        """[len(batch), width] pooled vectors; None where the device's memory is too small for the batch."""
+        try:
+            pooled_BD: Vectors = self._forward(sequences, batch).cpu().numpy()
+        except torch.OutOfMemoryError:
+            pass  # the error holds the batch's tensors until this block is left
+        else:
+            if pooled_BD.shape != (len(batch), self.width):
+                raise StageError(
+                    f"encoder.model: gave vectors of shape {pooled_BD.shape} for {len(batch)} texts, its config.json "
+                    f"promises {self.width} values; check the model folder"
+                )
+            return pooled_BD
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        return None
 
     def _forward(self, sequences: TokenSequences, batch: npt.NDArray[np.int64]) -> torch.Tensor:
         starts, lengths = sequences.offsets[batch], sequences.lengths[batch]

@@ -12,9 +12,13 @@ from typing import Any
 
 import torch
 
+from theta_ray.encoder.model_files import may_fill, num_stored
 from theta_ray.encoder.source import ModelSource
 from theta_ray.errors import ConfigError, InputError
+from theta_ray.terminal import escaped
 
+# What transformers raises on configurations and tokenizer files that make no sense.
+UNSOUND = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -37,6 +41,7 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 
 def _from_folder(load: Callable[..., Any], source: ModelSource, **options: Any) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
 
@@ -44,8 +49,8 @@ def _from_folder(load: Callable[..., Any], source: ModelSource, **options: Any) 
     transformers_logging.set_verbosity_error()
     try:
         return load(source.folder, trust_remote_code=False, local_files_only=True, **options)
-    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except (*UNSOUND, SafetensorError, StrictDataclassError) as error:
+        reason = escaped((str(error).strip().splitlines() or [type(error).__name__])[0])
         raise InputError(
             f"encoder.model {source.folder}: transformers cannot load it ({reason}); check the folder or its version"
         ) from error
@@ -66,8 +71,10 @@ def load_model(source: ModelSource, *, precision: str, device: str, pooling: str
     """
     from transformers import AutoModel
 
-    if getattr(load_config(source), "is_encoder_decoder", False):
+    config = load_config(source)
+    if getattr(config, "is_encoder_decoder", False):
         raise ConfigError(f"encoder.model {source.folder}: is an encoder-decoder; use an encoder or a decoder")
+    _check_room(config, source)
     model, loading = _from_folder(
         AutoModel.from_pretrained, source, dtype=DTYPES[precision], use_safetensors=True, output_loading_info=True
     )
@@ -84,6 +91,21 @@ def load_model(source: ModelSource, *, precision: str, device: str, pooling: str
         model = _add_adapter(model, source.adapter_folder)
     frozen: torch.nn.Module = model.to(device).eval().requires_grad_(False)
     return frozen
+
+
+def _check_room(config: Any, source: ModelSource) -> None:
+    """Refuse a configuration that asks for far more memory than the weights fill, before it is taken."""
+    from transformers import AutoModel
+
+    with torch.device("meta"):  # shapes without memory
+        empty = _from_folder(lambda *_, **__: AutoModel.from_config(config), source)
+    needed = sum(tensor.numel() for tensor in (*empty.parameters(), *empty.buffers()))
+    stored = num_stored(source.folder)
+    if not may_fill(needed, stored):
+        raise InputError(
+            f"encoder.model {source.folder}: config.json asks for {needed} numbers, its weights hold {stored}; "
+            "fetch it again"
+        )
 
 
 def has_pooler(model: Any) -> bool:
@@ -103,7 +125,7 @@ def _add_adapter(model: Any, folder: str) -> Any:
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # an error below
             adapted = PeftModel.from_pretrained(model, folder, config=config, is_trainable=False, use_safetensors=True)
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        lines = [escaped(line.strip()) for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise InputError(
             f"encoder.adapter {folder}: does not fit {type(model).__name__} ({lines[min(1, len(lines) - 1)]}); "
             "name the base model it was trained on"

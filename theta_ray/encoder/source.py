@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from theta_ray.config import Encoder
+from theta_ray.encoder.model_files import MAX_SIZE, check_adapter, check_folder, read_json, shapes_of
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.store import file_sha256
 
@@ -74,7 +74,7 @@ def resolve_model(encoder: Encoder) -> ModelSource:
     else:
         folder, commit = _hub_folder(name, encoder.revision)
         identity = f"{name}@{commit}"
-    _refuse_unsafe(folder, name)
+    check_folder(folder, name)
     if encoder.weights_sha256 is not None:
         found = weights_sha256(folder)
         if found != encoder.weights_sha256:
@@ -85,11 +85,7 @@ def resolve_model(encoder: Encoder) -> ModelSource:
     if encoder.adapter is None:
         return ModelSource(str(folder), identity)
     adapter = Path(encoder.adapter).expanduser()
-    if not (adapter / "adapter_config.json").is_file() or not (adapter / "adapter_model.safetensors").is_file():
-        raise InputError(
-            f"encoder.adapter {adapter}: needs adapter_config.json and adapter_model.safetensors; "
-            "save it with PEFT's save_pretrained (safetensors)"
-        )
+    check_adapter(adapter)
     return ModelSource(str(folder), identity, str(adapter), f"sha256:{folder_digest(adapter)}")
 
 
@@ -148,60 +144,31 @@ def weights_sha256(folder: Path) -> str:
 
 def num_parameters(folder: str) -> int:
     """Weights of a model, word embeddings left out, read off the headers of its safetensors files."""
-    total = 0
-    for path in Path(folder).glob("*.safetensors"):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, tensor in header.items():
-            if name != "__metadata__" and "embed" not in name:
-                total += math.prod(tensor["shape"])
-    return total
-
-
-def _refuse_unsafe(folder: Path, name: str) -> None:
-    config = _read_json(folder / "config.json")
-    if not config:
-        raise InputError(f"encoder.model {name}: no config.json in {folder}; name a folder saved by transformers")
-    if config.get("auto_map"):
-        raise InputError(
-            f"encoder.model {name}: needs its own Python code (auto_map), which is never run; "
-            "use a model type that transformers has"
-        )
-    if not list(folder.glob("*.safetensors")):
-        raise InputError(
-            f"encoder.model {name}: no *.safetensors weights in {folder}; convert them "
-            "(load with transformers where you trust them, then save_pretrained)"
-        )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); fetch the model again") from error
-    return value if isinstance(value, dict) else {"modules": value}
+    shapes = {name: shape for path in Path(folder).glob("*.safetensors") for name, shape in shapes_of(path).items()}
+    return sum(math.prod(shape) for name, shape in shapes.items() if "embed" not in name)
 
 
 def read_folder_settings(folder: str) -> FolderSettings:
     """Pooling, normalisation, length and prompts that a sentence-transformers folder asks for."""
     root = Path(folder)
-    modules = _read_json(root / "modules.json").get("modules", [])
+    modules = read_json(root / "modules.json").get("modules", [])
     if not modules:
         return FolderSettings()
-    transformer = _read_json(root / "sentence_bert_config.json")
-    prompts = _read_json(root / "config_sentence_transformers.json")
+    transformer = read_json(root / "sentence_bert_config.json")
+    prompts = read_json(root / "config_sentence_transformers.json")
     pooling, normalize, problem = None, False, None
     for module in modules:
         kind = str(module["type"]).rsplit(".", 1)[-1]
         if kind == "Pooling":
-            pooling, problem = _pooling_of(_read_json(root / module["path"] / "config.json"))
+            pooling, problem = _pooling_of(read_json(root / module["path"] / "config.json"))
         elif kind == "Normalize":
             normalize = True
         elif kind != "Transformer":
             pooling, problem = None, f"module {kind} of modules.json is not supported"
             break
+    length = transformer.get("max_seq_length")
+    if length is not None and not (isinstance(length, int) and 1 <= length <= MAX_SIZE):
+        raise InputError(f"{root}: sentence_bert_config.json says max_seq_length {length!r}; fetch the model again")
     named = dict(prompts.get("prompts") or {})
     default = prompts.get("default_prompt_name")
     if default and "document" not in named:
@@ -209,7 +176,7 @@ def read_folder_settings(folder: str) -> FolderSettings:
     return FolderSettings(
         pooling=pooling,
         normalize=normalize,
-        max_length=transformer.get("max_seq_length"),
+        max_length=length,
         prompts=tuple(sorted(named.items())),
         lower_case=bool(transformer.get("do_lower_case")),
         problem=problem,

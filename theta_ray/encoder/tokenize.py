@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from theta_ray.config import Encoder
 from theta_ray.encoder.source import FolderSettings
-from theta_ray.errors import ConfigError
+from theta_ray.errors import ConfigError, InputError
 
 # Models whose position ids start after the padding id (fairseq's convention).
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "mpnet")
@@ -64,6 +64,7 @@ class Tokenizer:
         own = encoder.query_prompt if encoder.encode_as == "query" else encoder.document_prompt
         self.prompt = own if own is not None else prompts.get(encoder.encode_as, "")
         self.max_length = _max_length(tokenizer, model_config, encoder, folder)
+        self._num_words = getattr(model_config.get_text_config(), "vocab_size", None)
         self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         self.mask_id = tokenizer.mask_token_id
         specials = {str(token) for token in tokenizer.all_special_tokens}
@@ -101,11 +102,24 @@ class Tokenizer:
             owners = None
         lengths = np.fromiter((len(s) for s in sequences), np.int64, len(sequences))
         return TokenSequences(
-            tokens=np.concatenate([np.asarray(s, np.int32) for s in sequences]) if sequences else np.zeros(0, np.int32),
+            tokens=self._flat(sequences),
             offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
             text_index=np.arange(len(texts), dtype=np.int32) if owners is None else np.asarray(owners, np.int32),
             num_texts=len(texts),
         )
+
+    def _flat(self, sequences: list[list[int]]) -> npt.NDArray[np.int32]:
+        """All tokens one after another; one that the model does not know would end in the middle of a batch."""
+        tokens = (
+            np.concatenate([np.asarray(ids, np.int64) for ids in sequences]) if sequences else np.zeros(0, np.int64)
+        )
+        largest = int(tokens.max(initial=0))
+        if self._num_words is not None and largest >= self._num_words:
+            raise InputError(
+                f"encoder.model: its tokenizer makes token {largest}, its config.json knows {self._num_words}; "
+                "fetch the model again"
+            )
+        return tokens.astype(np.int32)
 
     def _call(self, texts: list[str], **options: Any) -> list[list[int]]:
         if not texts:
