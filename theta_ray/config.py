@@ -64,6 +64,9 @@ class Input(Strict):
         if (self.reader in COLUMN_READERS) != (self.columns is not None):
             verb = "needs" if self.reader in COLUMN_READERS else "takes no"
             raise ValueError(f"reader {self.reader} {verb} columns")
+        paths = (self.path,) if isinstance(self.path, str) else self.path
+        if any(not path or min(path) < " " for path in paths):
+            raise ValueError("path is empty or holds a control character")
         if self.documents == "files" and self.reader != "text":
             raise ValueError(f"documents: files is for reader text, not {self.reader}")
         return self
@@ -184,6 +187,17 @@ class Embed(Strict):
     seed: int = 0
 
 
+class CleanUp(Strict):
+    """Removing what no retained version names (jobs/clean_up.py). Enters no fingerprint."""
+
+    remove: bool = False
+    """False: only list it."""
+    min_age_hours: Annotated[float, Field(ge=0)] = 72
+    """Younger objects stay, by the store's clock: more than the longest job takes, and a margin."""
+    keep_versions: Annotated[int, Field(ge=1)] = 3
+    """Newest versions of each partition that stay readable, with those that they were made from."""
+
+
 class Recipe(Strict):
     """Everything that decides the result."""
 
@@ -191,6 +205,7 @@ class Recipe(Strict):
     corpus: Corpus
     encoder: Encoder
     embed: Embed = Embed()
+    clean_up: CleanUp = CleanUp()
 
 
 class Resources(Strict):

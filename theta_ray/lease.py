@@ -79,15 +79,18 @@ class Lease:
 
 
 @contextmanager
-def holding(partition: Partition, resources: Resources, *, joins: bool = False) -> Iterator[Lease]:
+def holding(
+    partition: Partition, resources: Resources, *, joins: bool = False, shareable: bool = True
+) -> Iterator[Lease]:
     """Hold the lease of a partition for the time of a `with` block.
 
-    `joins` says that the block is safe beside another run; only then `on_conflict: join` does not wait.
+    `joins` says that the block is safe beside another run that is `shareable`; only then
+    `on_conflict: join` does not wait.
 
     Raises:
         ConflictError: another run holds it and `on_conflict` is `fail`.
     """
-    lease = _acquire(partition, resources, joins=joins)
+    lease = _acquire(partition, resources, joins=joins, shareable=shareable)
     if lease.joined:
         yield lease
         return
@@ -102,8 +105,9 @@ def is_held(partition: Partition) -> bool:
     return bool(epochs) and not _is_free(partition, max(epochs))
 
 
-def _acquire(partition: Partition, resources: Resources, *, joins: bool) -> Lease:
-    holder = {**_this_process(), "lease_seconds": resources.lease_seconds, "run": secrets.token_hex(8)}
+def _acquire(partition: Partition, resources: Resources, *, joins: bool, shareable: bool) -> Lease:
+    run = {"run": secrets.token_hex(8), "lease_seconds": resources.lease_seconds, "shareable": shareable}
+    holder = {**_this_process(), **run}
     waited, told = False, float("-inf")
     while True:
         newest = max(_epochs(partition), default=0)
@@ -111,7 +115,7 @@ def _acquire(partition: Partition, resources: Resources, *, joins: bool) -> Leas
             if create_same(_at(partition, newest + 1, "json"), canonical_json(holder)) is None:
                 return Lease(partition, newest + 1, waited=waited)
             continue  # another run was faster
-        if joins and resources.on_conflict == "join":
+        if joins and resources.on_conflict == "join" and _holder(partition, newest)["shareable"]:
             logger.info("lease: %s is held by another run; sharing its shards", partition.path)
             return Lease(partition, newest, joined=True)
         who = _told(partition, newest)

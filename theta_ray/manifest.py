@@ -18,7 +18,7 @@ import pyarrow as pa
 from theta_ray.errors import ConflictError, InputError
 from theta_ray.objects import list_names, read_bytes
 from theta_ray.steps import reached
-from theta_ray.store import Partition, Record, canonical_json, create_same
+from theta_ray.store import Partition, Record, canonical_json, check_present, create_same
 
 
 def manifest_path(partition: Partition, version: int) -> str:
@@ -68,12 +68,13 @@ def commit(partition: Partition, schema: pa.Schema, records: list[Record], body:
 
     Raises:
         ConflictError: another run has committed a version with other content at the same time.
+        StageError: a shard is not what its record says.
     """
     content = {
         "table": partition.table,
         "fingerprint": partition.fingerprint,
         "date": partition.date,
-        "schema": {f.name: str(f.type) for f in schema},
+        "schema": [[f.name, str(f.type)] for f in schema],
         "num_rows": sum(record.num_rows for record in records),
         "shards": [record.facts() for record in sorted(records, key=lambda record: record.shard)],
         **body,
@@ -81,10 +82,12 @@ def commit(partition: Partition, schema: pa.Schema, records: list[Record], body:
     newest = read_manifest(partition)
     if newest is not None and canonical_json(_content(newest)) == canonical_json(content):
         return newest
+    check_present(partition, records)
     version, parent = 1, None
     if newest is not None:
         version, parent = newest["version"] + 1, {"version": newest["version"], "sha256": manifest_digest(newest)}
     manifest = {"version": version, "parent": parent, **content}
+    reached("all_done", partition.table, str(version))
     uri = manifest_path(partition, version)
     there = create_same(uri, canonical_json(manifest))
     if there is not None:

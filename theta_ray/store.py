@@ -35,6 +35,7 @@ from theta_ray.objects import (
     get_file,
     join,
     list_names,
+    list_sizes,
     open_filesystem,
     read_bytes,
     read_many,
@@ -222,9 +223,23 @@ def to_record(data: bytes, uri: str) -> Record:
 
 
 def finished_shards(partition: Partition) -> set[str]:
-    """Names of all shards that have a record: one listing, nothing is read."""
-    names = list_names(partition.at("records"))
-    return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+    """Names of all shards that have a record and are there: two listings, nothing is read."""
+    recorded = {name.removesuffix(".json") for name in list_names(partition.at("records")) if name.endswith(".json")}
+    return recorded & {name.removesuffix(".parquet") for name in list_names(partition.path)}
+
+
+def check_present(partition: Partition, records: Sequence[Record]) -> None:
+    """Raise StageError unless every shard is there with the bytes of its record: one listing.
+
+    Somebody may have removed or replaced an object since its record was made.
+    """
+    sizes = list_sizes(partition.path) if records else {}
+    for record in records:
+        found = sizes.get(f"{record.shard}.parquet")
+        if found != record.num_bytes:
+            what = "is gone" if found is None else f"has {found} bytes where its record says {record.num_bytes}"
+            uri = partition.at(f"{record.shard}.parquet")
+            raise StageError(f"{uri}: {what}; remove it and {record_path(partition, record.shard)}, then rerun")
 
 
 def read_records(partition: Partition, shards: Sequence[str]) -> list[Record]:

@@ -37,7 +37,7 @@ def open_table(path: str, version: int | None = None, *, schema: pa.Schema | Non
     import pyarrow.dataset as ds
 
     chosen = _committed(path, version)
-    expected = schema or pa.schema([(name, type_named(text)) for name, text in chosen[0][1]["schema"].items()])
+    expected = schema or pa.schema([(name, type_named(text)) for name, text in chosen[0][1]["schema"]])
     fs, _ = open_filesystem(path)
     files = [open_filesystem(uri)[1] for uri in _uris(chosen)]
     if not files:

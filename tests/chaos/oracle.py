@@ -31,7 +31,7 @@ def check(root: Path, day: str, expected: set[str] | None = None) -> dict[str, A
         found["manifests"][name] = parent["sha256"]
         ids, reasons = read_shards(folder, manifest, found["problems"])
         found["rows"][name], counts[name] = manifest["num_rows"], reasons
-        if "doc_id" in manifest["schema"]:
+        if "doc_id" in dict(manifest["schema"]):
             found["duplicated"] += ids.total() - len(ids)
             found["lost"] += len((expected or set()) - set(ids))
             found["problems"] += [f"{folder}: unknown id {doc_id}" for doc_id in set(ids) - (expected or set(ids))]
