@@ -7,6 +7,7 @@ RAY_AUTH_TOKEN; the token alone is not read. A head with RAY_AUTH_MODE=disabled 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +154,13 @@ def test_a_submitted_job_plans_where_authentication_is_disabled(open_head: Head,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_submitted_job_without_a_root_is_told_to_name_one(open_head: Head) -> None:
+def test_the_exit_code_of_a_submitted_job_is_in_its_log_and_its_metadata(open_head: Head) -> None:
     result = open_head.submit("--plan")
-    assert result.returncode != 0
-    assert "exit code 2" in result.stdout
-    assert "add --root s3://bucket/name" in result.stdout
+    with urllib.request.urlopen(f"{open_head.address}/api/jobs/", timeout=30) as answer:
+        (job,) = [job for job in json.load(answer) if job["driver_exit_code"]]
+    with urllib.request.urlopen(f"{open_head.address}/api/jobs/{job['submission_id']}/logs", timeout=30) as answer:
+        log = json.load(answer)["logs"].splitlines()
+    assert result.returncode == 1
+    assert job["driver_exit_code"] == 2
+    assert "add --root s3://bucket/name" in log[-2]
+    assert log[-1] == "exit code 2: usage, recipe or resources file"
