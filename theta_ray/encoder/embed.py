@@ -57,7 +57,7 @@ def plan(config: Config, day: str) -> Plan:
         figures["bytes_of_text"] = sum(g["text_bytes"] for s in corpus["shards"] for g in s["details"]["row_groups"])
         committed = _committed(job, found)
         status = "nothing to do: committed" if committed else "would run"
-        reasons = [] if committed else reasons_for(job, config, [task.shard for task in todo])
+        reasons = [] if committed else reasons_for(job, config, corpus, [task.shard for task in todo])
     figures["estimated_tokens"] = num_tokens
     figures["model"] = job.source.identity
     figures["vectors"] = f"{job.dim} x {job.embed.store_dtype}"

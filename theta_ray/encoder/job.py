@@ -6,6 +6,7 @@ import os
 
 from theta_ray.config import Config, Resources
 from theta_ray.corpus.survey import partition_of
+from theta_ray.encoder.commit import inputs_of
 from theta_ray.encoder.encoder import make_tokenizer, vector_rules
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
@@ -49,12 +50,11 @@ def _partition(config: Config, corpus: Partition, source: ModelSource, dim: int)
     return Partition(corpus.root, "embeddings", fingerprint("embeddings", schema, sections, inputs), corpus.date)
 
 
-def reasons_for(job: EmbedJob, config: Config, todo: list[str]) -> list[str]:
+def reasons_for(job: EmbedJob, config: Config, corpus: dict[str, Any], todo: list[str]) -> list[str]:
     """Why shards must be made: another model or recipe, a new version of the corpus, or an interrupted run."""
     newest = read_manifest(job.embeddings)
     if newest is None:
-        inputs = {"model": job.source.identity, "adapter": job.source.adapter_identity}
-        settings = {"sections": config.sections("encoder", "embed"), "inputs": inputs}
+        settings = {"sections": config.sections("encoder", "embed"), "inputs": inputs_of(job, corpus)}
         other = against_other_fingerprints(job.embeddings, settings)
         return [*other, *cut([f"{shard} has not been made yet" for shard in todo])]
     known = {shard["shard"] for shard in newest["shards"]}
