@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from theta_ray.config import Config, Resources
 from theta_ray.corpus.survey import partition_of
