@@ -12,10 +12,12 @@ import pytest
 
 from tests.conftest import S3, environment
 from tests.small_jobs import all_records
-from theta_ray.errors import InputError, StageError
+from theta_ray.config import Resources
+from theta_ray.errors import InputError
+from theta_ray.lease import holding, is_held
 from theta_ray.manifest import commit, read_manifest
-from theta_ray.objects import create, exists, read_bytes
-from theta_ray.s3 import S3 as S3FileSystem
+from theta_ray.objects import create, exists, open_filesystem, read_bytes
+from theta_ray.s3 import of_process
 from theta_ray.store import Partition, ShardWriter, read_shard
 from theta_ray.table import open_table
 
@@ -87,14 +89,25 @@ def test_a_shard_that_is_already_there_is_taken_over(partition: Partition) -> No
     assert all_records(partition)["part-00000"].num_bytes == len(before)
 
 
-def test_an_equal_manifest_is_success_and_another_is_an_error(partition: Partition) -> None:
+def test_an_equal_manifest_is_success_and_another_is_the_next_version(partition: Partition) -> None:
     _write(partition, "part-00000")
     records = list(all_records(partition).values())
     first = commit(partition, SCHEMA, records, {"recipe": "one"})
     assert commit(partition, SCHEMA, records, {"recipe": "one"}) == first == read_manifest(partition)
-    with pytest.raises(StageError, match="another run committed .*; use another --root"):
-        commit(partition, SCHEMA, records, {"recipe": "two"})
-    assert read_manifest(partition) == first
+    second = commit(partition, SCHEMA, records, {"recipe": "two"})
+    assert (second["version"], read_manifest(partition), read_manifest(partition, 1)) == (2, second, first)
+
+
+def test_the_lease_goes_by_the_clock_of_the_server(partition: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("theta_ray.lease._machine", lambda: "")
+    short, other = Resources(lease_seconds=2), Resources(lease_seconds=0.5)
+    with holding(partition, short) as held:
+        assert is_held(partition)
+        assert held.epoch == 1
+    open_filesystem(partition.path)[0].rm_file(open_filesystem(partition.at("lease", "00000001.released"))[1])
+    assert is_held(partition)
+    with holding(partition, other) as held:
+        assert (held.epoch, held.waited) == (2, True)
 
 
 def test_nothing_is_there_before_it_is_written(partition: Partition) -> None:
@@ -105,10 +118,10 @@ def test_nothing_is_there_before_it_is_written(partition: Partition) -> None:
 
 @pytest.fixture
 def wrong_secret(s3: S3) -> Iterator[S3]:
-    S3FileSystem.clear_instance_cache()
+    of_process.cache_clear()
     with environment({"AWS_SECRET_ACCESS_KEY": "not the secret"}):
         yield s3
-    S3FileSystem.clear_instance_cache()
+    of_process.cache_clear()
 
 
 def test_a_wrong_secret_is_refused_in_one_clear_line(wrong_secret: S3) -> None:
