@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from theta_ray.errors import EXIT_CODES
 from theta_ray.runtime import build_parser
 from theta_ray.schemas import CORPUS, DAMAGED, FILTERED, KEYS, QUARANTINE, STORE_TYPES, embeddings_schema
 
@@ -66,6 +67,12 @@ def reasons() -> str:
     return "\n".join(["| reason | kind | meaning |", "| --- | --- | --- |", *rows])
 
 
+def exit_codes() -> str:
+    """How a job can end."""
+    rows = [f"| {code} | {meaning} |" for code, meaning in sorted(EXIT_CODES.items())]
+    return "\n".join(["| exit code | meaning |", "| ---: | --- |", *rows])
+
+
 def tree() -> str:
     """Folders and files, each with the first line of its docstring."""
     lines = ["```"]
@@ -86,7 +93,7 @@ def _files(folder: Path, depth: int) -> Iterator[str]:
         yield from _files(below, depth + 1)
 
 
-BLOCKS = {"options": options, "tables": tables, "reasons": reasons, "tree": tree}
+BLOCKS = {"options": options, "exit_codes": exit_codes, "tables": tables, "reasons": reasons, "tree": tree}
 
 
 def render(text: str) -> str:
