@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,15 +21,17 @@ import fsspec
 
 from theta_ray.errors import ConfigError, InputError, ThetaError, TransientError
 from theta_ray.retries import first_line, is_transient
+from theta_ray.uris import SCHEME, check_uri, masked
 
-AZURE = ("abfs", "abfss", "az")
-SCHEMES = ("s3", "gs", "gcs", *AZURE)
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
-# A lone question mark is a glob; one before a name and a value could set an endpoint or hold a signature.
-QUERY = re.compile(r"[?&#][^/?&#=]*=")
 TEMPORARY = ".tmp-"
-# The put of each store that fails where an object is, also when it is uploaded in parts.
-EXCLUSIVE: dict[str, Any] = {"s3": {"mode": "create"}, "gs": {"mode": "create"}, "abfs": {"overwrite": False}}
+# The put of each store that fails where an object is. On S3 in one request, never in parts: where two
+# uploads in parts are completed at once, a store that keeps the condition otherwise may let both win.
+MAX_PUT_BYTES = 5 * 2**30
+EXCLUSIVE: dict[str, dict[str, Any]] = {
+    "s3": {"mode": "create", "chunksize": MAX_PUT_BYTES},
+    "gs": {"mode": "create"},
+    "abfs": {"overwrite": False},
+}
 READERS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -53,42 +54,17 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
     if scheme is None:
         # absolute, since fsspec reads more than a name into `local:x`, `data:x` and `~`
         return fsspec.filesystem("file"), os.path.abspath(uri)
-    _check_uri(uri, scheme[1])
+    check_uri(uri, scheme[1])
     try:
         if scheme[1] == "s3":
-            from theta_ray.s3 import S3  # s3fs takes half a second to import
+            from theta_ray import s3  # s3fs takes half a second to import
 
-            return S3(use_listings_cache=False), S3._strip_protocol(uri)
+            fs = s3.of_process(os.getpid())
+            return fs, fs._strip_protocol(uri)
         fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except ImportError as error:
         raise InputError(f"{uri}: {error}; install that package on every node") from error
     return fs, path
-
-
-def _check_uri(uri: str, scheme: str) -> None:
-    """Refuse everything but the plain address of an object; what could be a secret is not repeated."""
-    shown = masked(uri)
-    if "://...@" in shown:
-        raise ConfigError(f"{shown}: holds credentials; put them in the environment, not in a URI")
-    if scheme == "file":
-        raise ConfigError(f"{shown}: write a local path without file://")
-    if scheme not in SCHEMES or not uri.startswith(f"{scheme}://"):
-        raise ConfigError(f"{shown}: scheme {scheme} is not read; use a local path or one of {', '.join(SCHEMES)}")
-    if shown != uri:
-        raise ConfigError(f"{shown}: holds a query; name the object alone, endpoints and keys in the environment")
-
-
-def masked(uri: str) -> str:
-    """`uri` without what could be a secret: user and password, and the values of a query."""
-    scheme = SCHEME.match(uri)
-    if scheme is None:
-        return uri
-    rest = uri[scheme.end() :]
-    host = rest.partition("/")[0]
-    if "@" in rest and ":" in host or "@" in host and scheme[1] not in AZURE:
-        rest = f"...@{rest.rpartition('@')[2]}"  # the last one: a secret may hold slashes
-    query = QUERY.search(rest)
-    return f"{scheme[1]}://{rest[: query.start() + 1]}..." if query else f"{scheme[1]}://{rest}"
 
 
 @contextmanager
@@ -161,7 +137,7 @@ def read_bytes(uri: str) -> bytes:
 
 def read_many(uris: Sequence[str]) -> list[bytes]:
     """Whole objects, read side by side, in the order asked for."""
-    opened = [open_filesystem(uri) for uri in uris]  # here, since fsspec makes a client for each thread that asks
+    opened = [open_filesystem(uri) for uri in uris]  # here, since fsspec may make a client for each thread that asks
 
     def read(uri: str, fs: Any, path: str) -> bytes:
         with access(uri):
@@ -230,12 +206,14 @@ def create_from_file(uri: str, local_path: str) -> bool:
     options = next((EXCLUSIVE[name] for name in protocols if name in EXCLUSIVE), None)
     if options is None:
         raise ConfigError(f"{uri}: no exclusive create on {protocols[0]}; take another --root")
+    if os.path.getsize(local_path) >= MAX_PUT_BYTES:
+        raise InputError(f"{uri}: would be 5 GiB or more, which no store takes in one request; make smaller shards")
     with access(uri):
         try:
             fs.put_file(local_path, path, **options)
         except FileNotFoundError as error:
             if exists(uri):
-                return False  # a large upload that was completed, whose reply was lost, is not found by its retry
+                return False  # gone only for the retry: an upload session that is over, its reply lost
             raise InputError(f"{uri}: {first_line(error)}; create the bucket or correct its name") from error
         except OSError as error:
             if isinstance(error, FileExistsError) or _code(error) == "PreconditionFailed":

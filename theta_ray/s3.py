@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import cache
 from typing import Any
 
 from botocore.exceptions import ClientError, IncompleteReadError
@@ -67,6 +68,12 @@ class S3(S3FileSystem):
             return bool((await self._info(path))["type"] == "file")
         except FileNotFoundError:
             return False
+
+
+@cache
+def of_process(pid: int) -> S3:
+    """The one file system of a process, for all its threads; fsspec would make a client for each."""
+    return S3(use_listings_cache=False, skip_instance_cache=True)
 
 
 class _Body:

@@ -30,7 +30,7 @@ from theta_ray.objects import (
     remove,
     replace,
 )
-from theta_ray.s3 import S3 as S3FileSystem
+from theta_ray.s3 import of_process
 
 pytestmark = pytest.mark.s3
 KINDS: tuple[Kind, ...] = ("slow_down", "error_500", "reset", "stall", "truncate", "lost_reply")
@@ -51,9 +51,9 @@ def broken(s3: S3) -> Broken:
     def through(faults: dict[Kind, float], **options: object) -> Iterator[FaultProxy]:
         with FaultProxy(s3.endpoint, faults, **{"seed": 1, "stall_seconds": STALL_SECONDS, **options}) as proxy:
             with environment({"AWS_ENDPOINT_URL": proxy.endpoint}):
-                S3FileSystem.clear_instance_cache()
+                of_process.cache_clear()
                 yield proxy
-            S3FileSystem.clear_instance_cache()
+            of_process.cache_clear()
 
     return through
 
@@ -157,10 +157,10 @@ def test_a_server_that_is_not_there_is_told_as_such(s3: S3, broken: Broken, monk
     monkeypatch.setattr(retries, "TOTAL_SECONDS", 0.3)
     with broken({}) as proxy:
         endpoint = proxy.endpoint
-    S3FileSystem.clear_instance_cache()
+    of_process.cache_clear()
     with environment({"AWS_ENDPOINT_URL": endpoint}), pytest.raises(TransientError, match="Could not connect"):
         read_bytes(f"{s3.root('nobody')}/key")
-    S3FileSystem.clear_instance_cache()
+    of_process.cache_clear()
 
 
 def test_what_no_retry_can_mend_is_asked_once(s3: S3, broken: Broken) -> None:

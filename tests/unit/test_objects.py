@@ -13,7 +13,6 @@ from theta_ray.errors import ConfigError, InputError
 from theta_ray.objects import (
     create,
     list_names,
-    masked,
     modified,
     open_filesystem,
     read_bytes,
@@ -21,6 +20,7 @@ from theta_ray.objects import (
     remove,
     replace,
 )
+from theta_ray.uris import masked
 
 
 @pytest.mark.parametrize(
