@@ -120,14 +120,23 @@ def _run_job(stage: Stage, options: argparse.Namespace) -> int:
     except ThetaError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # Ray's handler, which is in place while a cluster starts, leaves with the number of the signal
-        preempted = isinstance(stop, _Preempted) or getattr(stop, "code", None) == signal.SIGTERM
+    except KeyboardInterrupt as stop:
         sys.stderr.write("stopped; the same command goes on from the shards that are finished\n")
-        return PreemptedError.exit_code if preempted else INTERRUPTED_EXIT_CODE
+        return PreemptedError.exit_code if isinstance(stop, _Preempted) else INTERRUPTED_EXIT_CODE
+    except SystemExit:
+        # Ray's own handler of SIGTERM, in place while it starts; half started it aborts a process that ends as usual
+        sys.stderr.write("stopped before any work; run the same command again\n")
+        return _leave_at_once(PreemptedError.exit_code)
     except Exception:  # noqa: BLE001  the one boundary: whatever arrives here is a bug and shown whole
         traceback.print_exc()
         return BUG_EXIT_CODE
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.write(f"exit code {code}: {EXIT_CODES[code]}\n")
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:

@@ -139,8 +139,20 @@ def test_a_sigterm_ends_the_job_with_its_own_exit_code(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_rays_own_way_of_leaving_at_sigterm_is_a_preemption_too(run_job: Callable[..., int]) -> None:
-    assert run_job(FakeStage(SystemExit(signal.SIGTERM)), "--root", "/root") == 7
+def test_rays_own_way_of_leaving_at_sigterm_is_a_preemption_too(
+    run_job: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left: list[int] = []
+
+    def leave(code: int) -> None:
+        left.append(code)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(FakeStage(SystemExit(signal.SIGTERM)), "--root", "/root")
+    assert left == [7]
+    assert capsys.readouterr().err.splitlines()[-1] == "exit code 7: preempted by SIGTERM; a rerun goes on"
 
 
 def test_a_submitted_job_ends_its_log_with_the_exit_code(
