@@ -283,14 +283,16 @@ def raise_cause(error: BaseException) -> NoReturn:
     import ray
 
     lost = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
+    full = (ray.exceptions.OutOfDiskError, ray.exceptions.ObjectStoreFullError)
     cause: BaseException | None = error
     while cause is not None:
         # Ray's wrapper is of the cause's class too, but its text is a traceback
         if isinstance(cause, ThetaError) and not isinstance(cause, ray.exceptions.RayTaskError):
             raise type(cause)(str(cause).splitlines()[0]) from None  # Ray adds lines of advice to the text
         if isinstance(cause, lost):
-            raise WorkerLostError(
-                f"a worker was lost too often: {str(cause).splitlines()[0]}; rerun to go on"
-            ) from error
+            said = str(cause).splitlines()[0]
+            raise WorkerLostError(f"a worker was lost too often: {said}; rerun to go on") from error
+        if isinstance(cause, full):
+            raise InputError("the folder that a node's Ray spills to is full; make room there, then rerun") from error
         cause = getattr(cause, "cause", None) or cause.__cause__
     raise error
