@@ -15,9 +15,15 @@ from pydantic import BaseModel, ValidationError
 
 from theta_ray.config import Config, Recipe, Resources
 from theta_ray.errors import ConfigError
+from theta_ray.terminal import escaped
 
 Place = tuple[str | int, ...]
-MAX_FILE_BYTES = 2**20
+MAX_FILE_BYTES = 2**18
+MAX_BITS = 64
+# PyYAML takes quadratic time for brackets within brackets.
+MAX_DEPTH = 16
+MAX_PROBLEMS = 50
+MAX_SHOWN_CHARS = 80
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -61,30 +67,31 @@ def load_config(
     resources = _build(Resources, resources_source)
     problems = recipe_source.problems + resources_source.problems
     if problems or recipe is None or resources is None:
-        raise ConfigError("\n".join(problems))
+        more = ["and more"] if len(problems) > MAX_PROBLEMS else []
+        raise ConfigError("\n".join([*(escaped(problem) for problem in problems[:MAX_PROBLEMS]), *more]))
     return Config(recipe=recipe, resources=resources, root=root)
 
 
 def _read(path: str) -> _Source:
     source = _Source(path)
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        source.problems.append(f"{path}: cannot be read ({error.strerror}); name a file, such as recipes/sample.yaml")
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        source.problems.append(f"{path}: cannot be read ({reason}); name a file, such as recipes/sample.yaml")
         return source
     if len(data) > MAX_FILE_BYTES:
-        source.problems.append(f"{path}: larger than 1 MiB; a recipe is about 40 lines")
+        source.problems.append(f"{path}: larger than {MAX_FILE_BYTES >> 10} KiB; a recipe is about 40 lines")
         return source
     try:
         text = data.decode("utf-8")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = getattr(event.start_mark, "line", 0) + 1
-                source.problems.append(f"{path}:{line}: anchors and aliases are not read; write the value out")
-                return source
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _compose(text)
         if node is not None:
             source.values = _to_values(node, source, ())
+    except _RefusedError as error:
+        source.problems.append(f"{path}:{error.line}: {error}")
+        return source
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -94,6 +101,31 @@ def _read(path: str) -> _Source:
         source.problems.append(f"{path}: must be keys and values; see recipes/sample.yaml")
         source.values = {}
     return source
+
+
+class _RefusedError(Exception):
+    """YAML that is not for people to read, and its line."""
+
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(f"{problem}; write the value out")
+        self.line = line
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """The nodes of a text without anchors, aliases and tags, which may stand for more than they show."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        problem, tag = None, getattr(event, "tag", None)
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            problem = "anchors and aliases are not read"
+        elif tag is not None:
+            problem = f"the tag {_shown(tag)} is not read"
+        elif depth > MAX_DEPTH:
+            problem = f"nested more than {MAX_DEPTH} deep, where no recipe is"
+        if problem:
+            raise _RefusedError(problem, getattr(event.start_mark, "line", 0) + 1)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _to_values(node: yaml.Node, source: _Source, place: Place) -> Any:
@@ -114,8 +146,12 @@ def _to_values(node: yaml.Node, source: _Source, place: Place) -> Any:
     loader = yaml.SafeLoader("")
     try:
         value = loader.construct_object(node)
+    except ValueError:
+        value = node.value  # a day such as 2026-02-31, a number of thousands of digits: told as the text that it is
     finally:
         loader.dispose()
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        value = node.value
     # YAML 1.1 turns 2026-01-31 into a date; a recipe has only text, numbers and booleans.
     return value if value is None or isinstance(value, str | bool | int | float) else str(getattr(node, "value", value))
 
@@ -129,8 +165,11 @@ def _override(source: _Source, override: str) -> None:
     place: Place = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
     given = _Source(f"--set {key}")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _compose(text)
         value = None if node is None else _to_values(node, given, ())
+    except _RefusedError as error:
+        source.problems.append(f"--set {key}: {error}")
+        return
     except yaml.YAMLError:
         value = text
     source.problems += given.problems
@@ -159,7 +198,7 @@ def _build(model: type[M], source: _Source) -> M | None:
         # strict as JSON: "64" is no number, yet a list may fill a tuple
         return model.model_validate_json(json.dumps(source.values), strict=True)
     except ValidationError as error:
-        details = error.errors()
+        details = error.errors()[: 2 * MAX_PROBLEMS]
         places = [_place_in_file(source, detail) for detail in details]
         told: set[Place] = set()
         for detail, place in zip(details, places, strict=True):
@@ -193,10 +232,17 @@ def _explain(model: type[BaseModel], source: _Source, place: Place, detail: Any)
     if kind == "missing":
         return f"{where}: {key} is missing; add it"
     if kind == "literal_error":
-        return f"{where}: {key} is {detail['input']!r}; choose {detail['ctx']['expected']}"
+        return f"{where}: {key} is {_shown(detail['input'])}; choose {detail['ctx']['expected']}"
     if kind == "value_error":
         return f"{where}: {key}: {detail['ctx']['error']}"
-    return f"{where}: {key} is {detail['input']!r}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    is_word = isinstance(detail["input"], bool) and kind == "string_type"
+    hint = "; YAML takes yes, no, on and off for booleans: put it in quotes" if is_word else ""
+    return f"{where}: {key} is {_shown(detail['input'])}; {detail['msg'][0].lower()}{detail['msg'][1:]}{hint}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 3] + "..."
 
 
 def _field_names(model: type[BaseModel], place: Place) -> list[str]:
@@ -217,4 +263,5 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place) or "the file"
+    text = ".".join(str(part) for part in place) or "the file"
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 3] + "..."

@@ -135,7 +135,7 @@ def test_hostile_ids_are_kept_as_they_are_and_never_become_paths(tmp_path: Path)
 def test_what_is_quarantined_of_a_hostile_row_is_one_printable_line(tmp_path: Path) -> None:
     doc_id = "\x1b]0;owned\x07\u202e\n\r" + "x" * 1000
     path = write_jsonl(tmp_path / "in" / "\x1b[2J\u202e.jsonl", [{"id": doc_id, "text": " "}])
-    config = config_of(tmp_path, jsonl_input(path), max_damaged_share=1)
+    config = config_of(tmp_path, jsonl_input(path.parent), max_damaged_share=1)
     run(config)
     ((_, detail),) = quarantined(config)
     assert detail.isprintable()
