@@ -76,6 +76,14 @@ def test_inputs_that_changed_after_the_commit_make_the_next_version(tmp_path):
     assert prepare.run(config, DAY).status == "nothing to do"
 
 
+def test_a_run_that_was_overtaken_before_it_held_the_lease_does_nothing(tmp_path, monkeypatch):
+    config = config_of(tmp_path, jsonl_input(write_jsonl(tmp_path / "in" / "a.jsonl", posts(10))))
+    found = look(config, DAY)
+    prepare.run(config, DAY)
+    monkeypatch.setattr(prepare, "read_shard", None)
+    assert prepare.run(config, DAY, found).status == "nothing to do"
+
+
 def test_an_input_that_changes_while_the_job_runs_stops_it(tmp_path, monkeypatch):
     path = write_jsonl(tmp_path / "in" / "a.jsonl", posts(10))
     config = config_of(tmp_path, jsonl_input(path))

@@ -84,7 +84,7 @@ def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     if found.is_current:
         return _nothing_to_do(config, found)
     with holding(found.partition, config.resources) as lease:
-        if lease.waited:
+        if not found.is_newest():  # another run has committed since
             found = look(config, day)
             if found.is_current:
                 return _nothing_to_do(config, found)

@@ -11,7 +11,7 @@ from theta_ray.config import Config, Corpus
 from theta_ray.corpus import authors
 from theta_ray.corpus.document import Unit
 from theta_ray.corpus.listing import File, check_places, list_files, to_shards
-from theta_ray.manifest import read_manifest
+from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.runcard import versions
 from theta_ray.schemas import CORPUS
 from theta_ray.stale import InputChanges, against_other_fingerprints, compare_inputs, compare_settings, cut
@@ -75,6 +75,10 @@ class Survey:
     def is_current(self) -> bool:
         """Whether the newest version is of exactly these inputs."""
         return self.manifest is not None and not self.changes
+
+    def is_newest(self) -> bool:
+        """Whether no version was committed since this look: one listing."""
+        return list_versions(self.partition)[-1:] == ([self.manifest["version"]] if self.manifest else [])
 
     def units_digest(self, units: list[Unit]) -> str:
         """16 hex digits over what is read for a shard, and by which versions."""
