@@ -77,6 +77,7 @@ DAMAGED_VECTORS = {
 DAMAGED = {**DAMAGED_INPUT, **DAMAGED_VECTORS}
 FILTERED = {
     "control_message": "a stream notice (delete, limit, error), not a document",
+    "deleted_id": "the id is in a list below tombstones/; the quarantine row holds neither id nor text",
     "deleted_text": "the platform replaced the text by [deleted] or [removed]",
     "too_short": "fewer characters than corpus.min_chars",
     "too_long": "more characters than corpus.max_chars",

@@ -132,7 +132,7 @@ class _CsvLines:
 def read_csv(unit: Unit, spec: Input) -> Iterator[Row]:
     """Documents of a CSV file with a header line; `.tsv` files are split at tabs. Quoted newlines are text."""
     columns = ColumnMap(spec, TEXT_CELLS)
-    rows = _csv_rows(unit)
+    rows = csv_rows(unit)
     header, indices = None, []
     for row in rows:
         if isinstance(row, Rejected):
@@ -149,7 +149,7 @@ def read_csv(unit: Unit, spec: Input) -> Iterator[Row]:
             yield columns.document([cells[i] for i in indices], unit, place)
 
 
-def _csv_rows(unit: Unit) -> Iterator[tuple[int, list[str]] | Rejected]:
+def csv_rows(unit: Unit) -> Iterator[tuple[int, list[str]] | Rejected]:
     """Rows with the place of their first line; blank lines are no rows."""
     lines = _CsvLines(unit)
     csv.field_size_limit(MAX_RECORD_BYTES)

@@ -49,7 +49,7 @@ def list_files(corpus: Corpus, day: str) -> list[File]:
     for index, spec in enumerate(corpus.inputs):
         found: dict[str, File] = {}
         for path in paths_of(spec, day):
-            listed = list(_list(path, index))
+            listed = list(find_files(path, index))
             if not listed:
                 raise InputError(f"{path}: no file there for {day}; check the path of corpus.inputs.{index}")
             found.update((file.uri, file) for file in listed)
@@ -64,7 +64,8 @@ def paths_of(spec: Input, day: str) -> list[str]:
     return [path if "://" in path else os.path.abspath(path) for path in dated]
 
 
-def _list(uri: str, index: int) -> Iterator[File]:
+def find_files(uri: str, index: int = 0) -> Iterator[File]:
+    """The file, or the files of a glob or folder, that lie at a path or URI."""
     fs, path = open_filesystem(uri)
     is_local = _is_local(fs)
     with access(uri):

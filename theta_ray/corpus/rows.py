@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,21 +12,24 @@ from theta_ray.corpus.authors import pseudonym
 from theta_ray.corpus.document import Document, Rejected, printable
 from theta_ray.corpus.language import identify, source_language
 from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, storable, text_hash
+from theta_ray.corpus.values import SURROGATE, stored_id
 from theta_ray.schemas import CORPUS
 
 # Where a row came from, kept until the rows that repeat others are turned away.
 STAGED = pa.schema([*CORPUS, pa.field("unit", pa.int32()), pa.field("place", pa.int64())])
-SURROGATE = re.compile("[\ud800-\udfff]")
 # Normalising makes texts shorter, entities and white space above all; beyond this factor it is not tried.
 MAX_SHRINK = 16
 CorpusRow = tuple[Any, ...]
 
 
 class RowBuilder:
-    """One recipe's rules; `build` turns documents into rows, in the order of the corpus columns."""
+    """One recipe's rules; `build` turns documents into rows, in the order of the corpus columns.
 
-    def __init__(self, corpus: Corpus, key: bytes | None) -> None:
-        self._corpus, self._key = corpus, key
+    Ids in `deleted` are turned away before anything else, so that no other reason repeats them.
+    """
+
+    def __init__(self, corpus: Corpus, key: bytes | None, deleted: Container[str] = ()) -> None:
+        self._corpus, self._key, self._deleted = corpus, key, deleted
         self._normalize = NORMALIZERS[corpus.normalize]
         self._find_tags = HASHTAGS[corpus.hashtags]
         self._keep = frozenset(corpus.keep_languages)
@@ -35,6 +37,9 @@ class RowBuilder:
     def build(self, document: Document, source: str) -> CorpusRow | Rejected:
         """The row of a document, or why it is turned away."""
         corpus = self._corpus
+        doc_id = stored_id(document.doc_id)
+        if doc_id in self._deleted:
+            return Rejected("deleted_id", "", document.place)
         raw = document.text
         if not raw or raw.isspace():
             return self._reject(document, "missing_text")
@@ -49,9 +54,8 @@ class RowBuilder:
         lang = self._language(document, text)
         if self._keep and lang not in self._keep:
             return self._reject(document, "other_language", f"language {lang or 'unknown'}, ")
-        doc_id = document.doc_id
         return (
-            doc_id if doc_id.isascii() else SURROGATE.sub("\ufffd", doc_id),
+            doc_id,
             text,
             text_hash(text),
             self._author(document.author),

@@ -28,6 +28,7 @@ MICROSECOND = timedelta(microseconds=1)
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TWITTER_TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})")
 NUMBER = re.compile(r"-?\d{1,20}(\.\d+)?")
+SURROGATE = re.compile("[\ud800-\udfff]")
 FLOAT_ID = re.compile(r"-?(\d+)\.0+|-?\d\.?\d*[eE]\+\d+")
 
 
@@ -56,6 +57,11 @@ def to_id(value: Any) -> str | None:
             raise Damaged("damaged_id", f"{value}")
         return f"{value.to_integral_value():f}"
     return _to_string(value, "an id")
+
+
+def stored_id(doc_id: str) -> str:
+    """An id as the tables hold it: Arrow takes no lone surrogates."""
+    return doc_id if doc_id.isascii() else SURROGATE.sub("\ufffd", doc_id)
 
 
 def text_to_id(value: str) -> str | None:
