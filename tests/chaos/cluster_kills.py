@@ -24,10 +24,7 @@ def kill_actors(setting: Setting, nodes: Nodes, kills: int, seed: int) -> Outcom
 
     def kill(_: Trial) -> bool:
         actors = nodes.workers("EmbedActor")
-        if not actors:
-            return False
-        victim = rng.choice(sorted(actors, key=lambda process: process.pid))
-        return _killed(victim)
+        return bool(actors) and _killed(rng.choice(actors))
 
     outcome = Outcome("actor SIGKILL")
     return _disturb(setting, nodes, outcome, kills, (kill, lambda: rng.uniform(*SECONDS_BETWEEN_ACTORS)))
@@ -39,7 +36,7 @@ def kill_tasks(setting: Setting, nodes: Nodes, kills: int, seed: int) -> Outcome
 
     def kill(_: Trial) -> bool:
         workers = nodes.workers()
-        return bool(workers) and _killed(rng.choice(sorted(workers, key=lambda process: process.pid)))
+        return bool(workers) and _killed(rng.choice(workers))
 
     return _disturb(setting, nodes, Outcome("worker SIGKILL"), kills, (kill, lambda: rng.uniform(0.3, 3)))
 
@@ -56,16 +53,26 @@ def kill_raylets(setting: Setting, nodes: Nodes, kills: int, seed: int) -> Outco
     return _disturb(setting, nodes, outcome, kills, (kill, lambda: rng.uniform(*SECONDS_BETWEEN_NODES)))
 
 
+def kill_workers_at_step(setting: Setting, nodes: Nodes, target: str, times: int) -> Outcome:
+    """Workers end themselves with SIGKILL at one step, so many of them; the job must end well all the same."""
+    outcome = Outcome(f"worker SIGKILL at {target}")
+    with trial(setting, outcome, nodes.steps) as made:
+        made.steps.kill_at(target, times)
+        require_done(made.start(RAY, nodes.environment), made.steps)
+        outcome.kills = made.steps.num_kills
+        if outcome.kills != times:
+            outcome.problems.append(f"{target}: {outcome.kills} kills of {times}")
+    return outcome
+
+
 def kill_ray_drivers(setting: Setting, nodes: Nodes, kills: int, seed: int) -> Outcome:
     """SIGKILL the driver of a job on the cluster at random times, until it is done and there were so many kills."""
     outcome, rng = Outcome("driver SIGKILL on Ray"), random.Random(seed)
     while outcome.kills < kills:
         with trial(setting, outcome, nodes.steps) as made:
             while True:
-                known = len(made.steps.lines())
                 process = made.start(RAY, nodes.environment)
-                made.steps.wait_for_line(process, known)
-                time.sleep(rng.uniform(0, setting.seconds))
+                _wait_for_random_time(process, made, rng)
                 if outcome.kills == kills or process.poll() is not None:
                     require_done(process, made.steps)
                     break
@@ -75,6 +82,13 @@ def kill_ray_drivers(setting: Setting, nodes: Nodes, kills: int, seed: int) -> O
                 _wait_until_idle(nodes)
                 made.steps.mark_kill()
     return outcome
+
+
+def _wait_for_random_time(process: subprocess.Popen[bytes], made: Trial, rng: random.Random) -> None:
+    """Half of the times some seconds after the first step, in which Ray starts; else after the first new shard."""
+    first = ["", "embeddings:record_created"][rng.randrange(2)]
+    made.steps.wait_for_line(process, made.steps.count(first), first)
+    _is_running(process, rng.uniform(0, 4 if first else 15))
 
 
 def _disturb(

@@ -24,11 +24,13 @@ class JobForks:
 
     process: subprocess.Popen[str]
 
-    def run(self, command: list[str], steps: Path) -> int:
+    def run(self, command: list[str], steps: Path, environment: dict[str, str] | None = None) -> int:
         """Run `[python, jobs/embed.py, *options]` to its end; its exit code."""
+        variables = {"THETA_RAY_STEPS": str(steps), **(environment or {})}
+        request = {"options": command[2:], "output": str(steps / "output"), "environment": variables}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"options": command[2:], "steps": str(steps)}) + "\n")
+        self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
@@ -69,15 +71,15 @@ def _serve() -> None:
         request = json.loads(line)
         child = os.fork()
         if not child:
-            _write_output_to(Path(request["steps"], "output"))
-            os.environ["THETA_RAY_STEPS"] = request["steps"]
+            _write_output_to(request["output"])
+            os.environ |= request["environment"]
             main(embed, request["options"])  # leaves with the job's exit code
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         sys.stdout.write(f"{code}\n")
         sys.stdout.flush()
 
 
-def _write_output_to(path: Path) -> None:
+def _write_output_to(path: str) -> None:
     output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(output, number)

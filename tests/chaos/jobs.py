@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import yaml
 
 from tests.chaos import oracle
@@ -39,7 +40,10 @@ class Size:
     hidden_size: int = 32
 
 
-SHORT, LONG = Size(num_texts=120, num_shards=4), Size(num_texts=2000, num_shards=24, hidden_size=256)
+SHORT = Size(num_texts=120, num_shards=4)
+LONG = Size(num_texts=2000, num_shards=24, hidden_size=256)
+BUSY = Size(num_texts=4000, num_shards=50, hidden_size=512)
+HEAVY = Size(num_texts=6000, num_shards=100, hidden_size=768)
 
 
 @dataclass
@@ -57,6 +61,12 @@ class Outcome:
     reads: int = 0
     partial: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Sum up with the outcome of more runs under the same fault."""
+        for name in ("runs", "kills", "lost", "duplicated", "unequal", "reads", "partial", "problems"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.recomputed = max(self.recomputed, other.recomputed)
 
     def failures(self, recomputed: int) -> list[str]:
         """What is not as promised, where one kill may cost so many shards (one per worker)."""
@@ -90,6 +100,10 @@ class Setting:
         path.write_text(text)
         command = [sys.executable, str(REPOSITORY / "jobs" / "embed.py"), "--config", str(self.recipe)]
         return [*command, "--resources", str(path), "--root", str(root), "--date", DAY, *options]
+
+    def read_recipe(self) -> dict[str, Any]:
+        """The recipe as YAML values."""
+        return dict(yaml.safe_load(self.recipe.read_text()))
 
 
 def write_raw(path: Path, num_texts: int) -> frozenset[str]:
@@ -152,12 +166,16 @@ class Steps:
         """The end of what the jobs have written."""
         return (self.folder / "output").read_text(errors="replace")[-3000:]
 
-    def wait_for_line(self, process: subprocess.Popen[bytes], known: int) -> None:
-        """Return when there are more lines than `known`, or the process has ended."""
+    def count(self, step: str = "") -> int:
+        """How often a step, or any, was reached."""
+        return sum(f" {step}" in line for line in self.lines())
+
+    def wait_for_line(self, process: subprocess.Popen[bytes], known: int, step: str = "") -> None:
+        """Return when a step, or any, was reached more often than `known`, or the process has ended."""
         deadline = time.monotonic() + SECONDS_TO_WAIT
-        while len(self.lines()) <= known and process.poll() is None:
+        while self.count(step) <= known and process.poll() is None:
             if time.monotonic() > deadline:
-                raise AssertionError(f"{self.folder}: no step was reached in {SECONDS_TO_WAIT:.0f} s")
+                raise AssertionError(f"{self.folder}: no step {step} in {SECONDS_TO_WAIT:.0f} s: {self.last_words()}")
             time.sleep(0.02)
 
     def kill_at(self, target: str, times: int) -> None:
@@ -208,10 +226,11 @@ def require_done(process: subprocess.Popen[bytes], steps: Steps, exit_code: int 
 class Trial:
     """One root under one kind of fault, read by a polling reader until it is counted."""
 
-    def __init__(self, setting: Setting, folder: Path, steps: Steps | None = None) -> None:
-        self.setting, self.root = setting, folder / "root"
+    def __init__(self, setting: Setting, folder: Path, steps: Steps | None = None, root: str | None = None) -> None:
+        self.setting, self.folder, self.root = setting, folder, root or str(folder / "root")
         self.steps = steps or Steps(folder / "steps")
-        self.steps.begin()
+        if root is None:
+            Path(self.root).mkdir(parents=True)
 
     def start(
         self, resources: dict[str, Any] | None = None, environment: dict[str, str] | None = None
@@ -219,16 +238,29 @@ class Trial:
         """Submit the job."""
         return start(self.setting.command(self.root, resources or LOCAL), self.steps, environment)
 
+    def paths(self, pattern: str) -> list[Path]:
+        """What a local root holds."""
+        return sorted(Path(self.root).glob(pattern))
+
+    def local_root(self) -> Path:
+        """The root as a local folder, fetched from a store where it lies on one."""
+        if "://" not in self.root:
+            return Path(self.root)
+        fs, path = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
+        fetched = self.folder / "fetched"
+        fs.get(path, str(fetched), recursive=True)
+        return fetched
+
 
 @contextmanager
-def trial(setting: Setting, outcome: Outcome, steps: Steps | None = None) -> Iterator[Trial]:
-    """A fresh root; what the oracle and the reader found there is added to the outcome at the end."""
+def trial(setting: Setting, outcome: Outcome, steps: Steps | None = None, root: str | None = None) -> Iterator[Trial]:
+    """A fresh root, or the one named; what oracle and reader found there is added to the outcome at the end."""
     folder = setting.folder / f"trial-{random.getrandbits(48):012x}"
-    made = Trial(setting, folder, steps)
-    made.root.mkdir(parents=True)
-    with PollingReader(str(made.root), DAY, setting.whole) as reader:
+    made = Trial(setting, folder, steps, root)
+    made.steps.begin()
+    with PollingReader(made.root, DAY, setting.whole) as reader:
         yield made
-    found = oracle.check(made.root, DAY, set(setting.ids))
+    found = oracle.check(made.local_root(), DAY, set(setting.ids))
     outcome.runs += 1
     outcome.lost += found["lost"]
     outcome.duplicated += found["duplicated"]
@@ -238,4 +270,4 @@ def trial(setting: Setting, outcome: Outcome, steps: Steps | None = None) -> Ite
     outcome.partial += reader.partial[:5]
     outcome.problems += found["problems"][:5]
     if not outcome.failures(2):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # a mount point in it goes with its namespace

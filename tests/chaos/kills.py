@@ -19,7 +19,7 @@ def kill_drivers(setting: Setting, kills: int, seed: int) -> Outcome:
     while outcome.kills < kills:
         with trial(setting, outcome) as made:
             while True:
-                known = len(made.steps.lines())
+                known = made.steps.count()
                 process = made.start(LOCAL)
                 made.steps.wait_for_line(process, known)
                 time.sleep(rng.uniform(0, 0.5 * setting.seconds))

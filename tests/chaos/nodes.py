@@ -7,8 +7,10 @@ with SIGKILL, puts a new node in its place, and answers with one line. It ends t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -25,8 +27,15 @@ import psutil
 from tests.chaos.jobs import REPOSITORY, Steps
 
 NUM_WORKER_NODES = 2
-# A dead node is noticed after 2 seconds instead of 30: the tests are about what follows.
-HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+# A dead node is noticed after 2 seconds instead of 30, and a tokenising process stays beside the actor of a node
+# with one core, instead of importing everything again for each shard: the tests are about what follows a kill.
+SETTINGS = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 4,
+    "idle_worker_killing_time_threshold_ms": 600_000,
+}
+OURS = re.compile("ray::(read_shard|resolve_bucket|write_shard|MapWorker|MapBatches)")
 OBJECT_STORE_BYTES = 100 * 2**20
 
 
@@ -46,17 +55,15 @@ class Nodes:
         self.holder.stdin.flush()
         _answer(self.holder)
 
-    def workers(self, name: str = "ray::") -> list[psutil.Process]:
-        """Worker processes that do something, and whose title holds `name`."""
+    def workers(self, name: str = "") -> list[psutil.Process]:
+        """Processes that run a task or an actor of ours, and whose title holds `name`; by process id."""
         found = []
         for process in psutil.Process(self.holder.pid).children(recursive=True):
-            try:
+            with contextlib.suppress(psutil.Error):
                 title = " ".join(process.cmdline())
-            except psutil.Error:
-                continue
-            if title.startswith("ray::") and not title.startswith("ray::IDLE") and name in title:
-                found.append(process)
-        return found
+                if OURS.match(title) and name in title:
+                    found.append(process)
+        return sorted(found, key=lambda process: process.pid)
 
 
 @contextmanager
@@ -66,8 +73,8 @@ def three_nodes(extra: dict[str, str] | None = None) -> Iterator[Nodes]:
     folder = tempfile.mkdtemp(prefix="tr-", dir="/tmp")
     steps = Steps(Path(folder, "steps"))
     variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), **(extra or {})}
-    # a dead worker is what we are here for, and Ray reports each at length
-    own = {"RAY_TMPDIR": folder, "RAY_BACKEND_LOG_LEVEL": "fatal", "THETA_RAY_STEPS": str(steps.folder)}
+    variables["RAY_BACKEND_LOG_LEVEL"] = "fatal"  # a dead worker is what we are here for; Ray reports each at length
+    own = {"RAY_TMPDIR": folder, "THETA_RAY_STEPS": str(steps.folder)}
     environment = {**os.environ, **variables, **own, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)}
     environment.pop("RAY_ADDRESS", None)
     with open(Path(folder, "holder.log"), "wb") as log:
@@ -107,7 +114,7 @@ def _hold() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Ray prints to standard output too
     node: dict[str, Any] = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0, "_system_config": HEALTH})
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0, "_system_config": SETTINGS})
     nodes = [cluster.add_node(num_cpus=1, **node) for _ in range(NUM_WORKER_NODES)]
     _say(answers, cluster.address)
     for line in sys.stdin:

@@ -1,0 +1,96 @@
+"""A disk that runs full: for the tables, and for temporary files. `python -m tests.chaos.full_disk` is one trial.
+
+It runs in a mount namespace of its own, where a small tmpfs takes the place of the folder. The namespace goes
+with the process, and so do the mounts, whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.chaos.jobs import LOCAL, REPOSITORY, Outcome, Setting, Trial, require_done, trial
+from theta_ray.errors import InputError
+
+ENOUGH = 256 * 2**20
+BLOCK = 4096
+# How much of what is needed is there: the smaller ones run out while the corpus is prepared.
+CASES = (("tables", 0.2), ("tables", 0.67), ("temporary", 0.05), ("temporary", 0.5))
+
+
+def namespace() -> list[str] | None:
+    """The command that runs another in a mount namespace of its own; None where the system allows none."""
+    for command in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
+        with tempfile.TemporaryDirectory() as folder:
+            probe = [*command, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+            try:
+                if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+                    return command
+            except FileNotFoundError:
+                return None
+    return None
+
+
+def fill_disk(setting: Setting, what: str, share: float) -> Outcome:
+    """Run the job with a disk for `tables` or `temporary` files that has a share of what is needed, then with enough."""
+    command = namespace()
+    assert command is not None, "ask namespace() first"
+    (setting.folder / "setting.pickle").write_bytes(pickle.dumps(setting))
+    trial_command = [*command, sys.executable, "-m", "tests.chaos.full_disk", str(setting.folder), what, str(share)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(trial_command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=environment)
+    if done.returncode:
+        raise AssertionError(f"the trial of a full disk ended with {done.returncode}: {done.stderr[-3000:]}")
+    return Outcome(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _try(setting: Setting, what: str, share: float) -> Outcome:
+    outcome = Outcome(f"disk full: {what}")
+    with trial(setting, outcome) as made:
+        temporary = made.folder / "temporary"
+        temporary.mkdir()
+        small = {"tables": Path(made.root), "temporary": temporary}[what]
+        _mount(small, int(share * _needed(setting, what)))
+        environment = {"TMPDIR": str(temporary)}
+        process = made.start(LOCAL, environment)
+        require_done(process, made.steps, InputError.exit_code)
+        outcome.kills += 1
+        made.steps.mark_kill()
+        outcome.problems += _complaints(made, small)
+        _mount(small, ENOUGH, "remount")
+        require_done(made.start(LOCAL, environment), made.steps)
+    return outcome
+
+
+def _needed(setting: Setting, what: str) -> int:
+    """Bytes on disk of all tables, or of the largest shard."""
+    sizes = {path: path.stat().st_size for path in (setting.folder / "undisturbed").rglob("*") if path.is_file()}
+    if what == "tables":
+        return sum(-(-size // BLOCK) * BLOCK for size in sizes.values())
+    return max(size for path, size in sizes.items() if path.suffix == ".parquet")
+
+
+def _mount(folder: Path, num_bytes: int, *options: str) -> None:
+    settings = ",".join([f"size={num_bytes}", "mode=0755", *options])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", settings, "tmpfs", str(folder)], check=True)
+
+
+def _complaints(made: Trial, small: Path) -> list[str]:
+    """What is wrong about how the job left: its words, or what it has committed."""
+    words = [line for line in made.steps.last_words().splitlines() if str(small) in line and "No space left" in line]
+    found = [] if len(words) == 1 else [f"{len(words)} lines say that {small} is full: {made.steps.last_words()}"]
+    found += [f"names no bytes: {line}" for line in words if not re.search(r"[\d,]+ bytes", line)]
+    found += ["a traceback"] * ("Traceback" in made.steps.last_words())
+    return found + [f"{path}: committed" for path in made.paths("embeddings/*/*/manifests/*")]
+
+
+if __name__ == "__main__":
+    known = pickle.loads(Path(sys.argv[1], "setting.pickle").read_bytes())
+    sys.stdout.write(json.dumps(asdict(_try(known, sys.argv[2], float(sys.argv[3])))) + "\n")
