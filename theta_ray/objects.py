@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,20 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.asyn import sync
 
 from theta_ray.errors import ConfigError, InputError, ThetaError, TransientError
-from theta_ray.retries import first_line, is_transient
-from theta_ray.uris import SCHEME, check_uri, masked
+from theta_ray.retries import CONNECT_SECONDS, READ_SECONDS, first_line, is_transient
+from theta_ray.uris import AZURE, SCHEME, check_uri, masked
 
 TEMPORARY = ".tmp-"
-# The put of each store that fails where an object is. On S3 in one request, never in parts: where two
-# uploads in parts are completed at once, a store that keeps the condition otherwise may let both win.
 MAX_PUT_BYTES = 5 * 2**30
-EXCLUSIVE: dict[str, dict[str, Any]] = {
-    "s3": {"mode": "create", "chunksize": MAX_PUT_BYTES},
-    "gs": {"mode": "create"},
-    "abfs": {"overwrite": False},
-}
 READERS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -61,7 +55,9 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
 
             fs = s3.of_process(os.getpid())
             return fs, fs._strip_protocol(uri)
-        fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
+        # gcsfs ends a request after five minutes; it knows no limit for silence alone
+        limits = {"connection_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS} if scheme[1] in AZURE else {}
+        fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, **limits)
     except ImportError as error:
         raise InputError(f"{uri}: {error}; install that package on every node") from error
     return fs, path
@@ -203,14 +199,14 @@ def create_from_file(uri: str, local_path: str) -> bool:
     if "file" in protocols:
         with access(uri):
             return _link(Path(path), local_path)
-    options = next((EXCLUSIVE[name] for name in protocols if name in EXCLUSIVE), None)
-    if options is None:
+    put = next((EXCLUSIVE[name] for name in protocols if name in EXCLUSIVE), None)
+    if put is None:
         raise ConfigError(f"{uri}: no exclusive create on {protocols[0]}; take another --root")
     if os.path.getsize(local_path) >= MAX_PUT_BYTES:
         raise InputError(f"{uri}: would be 5 GiB or more, which no store takes in one request; make smaller shards")
     with access(uri):
         try:
-            fs.put_file(local_path, path, **options)
+            put(fs, local_path, path)
         except FileNotFoundError as error:
             if exists(uri):
                 return False  # gone only for the retry: an upload session that is over, its reply lost
@@ -220,6 +216,28 @@ def create_from_file(uri: str, local_path: str) -> bool:
                 return False  # s3fs raises FileExistsError for Amazon's own wording only
             raise
     return True
+
+
+def _put_on_s3(fs: Any, local_path: str, path: str) -> None:
+    """In one request, never in parts: a store may let two win that complete their uploads at once."""
+    fs.put_file(local_path, path, mode="create", chunksize=MAX_PUT_BYTES)
+
+
+def _put_on_gcs(fs: Any, local_path: str, path: str) -> None:
+    """In one request as well; `put_file` takes a resumable upload from 5 MiB on."""
+    from gcsfs.core import simple_upload
+
+    bucket, key, _ = fs.split_path(path)
+    sync(fs.loop, simple_upload, fs, bucket, key, Path(local_path).read_bytes(), mode="create")
+
+
+def _put_on_azure(fs: Any, local_path: str, path: str) -> None:
+    """Blocks have random names, so that a commit can only name blocks of its own upload."""
+    fs.put_file(local_path, path, overwrite=False)
+
+
+# How each store creates an object and fails where there is one.
+EXCLUSIVE: dict[str, Callable[[Any, str, str], None]] = {"s3": _put_on_s3, "gs": _put_on_gcs, "abfs": _put_on_azure}
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

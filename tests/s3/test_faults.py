@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import S3, environment
@@ -21,6 +24,7 @@ from theta_ray.encoder import embed
 from theta_ray.errors import InputError, TransientError
 from theta_ray.objects import (
     create,
+    create_from_file,
     get_file,
     list_names,
     modified,
@@ -194,6 +198,21 @@ def test_a_twentieth_of_throttled_requests_costs_less_than_twice_the_time(s3: S3
                 measured.append(_seconds_of_a_batch(s3.root("time")))
             assert (proxy.injected["slow_down"] > 0) == (share > 0)
     assert statistics.median(seconds[0.05]) < 2 * statistics.median(seconds[0.0])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_arrow_reads_a_data_set_whole(s3: S3, broken: Broken, tmp_path: Path) -> None:
+    root = s3.root("dataset")
+    table = pa.table({"number": list(range(20_000)), "text": [f"row {number}" for number in range(20_000)]})
+    for number in range(5):
+        pq.write_table(table, tmp_path / "shard", row_group_size=1000)
+        assert create_from_file(f"{root}/{number}.parquet", str(tmp_path / "shard"))
+    with broken(dict.fromkeys(KINDS, 0.05)) as proxy:
+        fs, path = open_filesystem(root)
+        dataset = ds.dataset([f"{path}/{number}.parquet" for number in range(5)], filesystem=fs)
+        read = dataset.to_table()
+    assert read.equals(pa.concat_tables([table] * 5))
+    assert sum(proxy.injected.values()) > 0
 
 
 @pytest.mark.usefixtures("impatient")

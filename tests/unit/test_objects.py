@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from fsspec.asyn import get_loop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from theta_ray import objects
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.objects import (
     create,
+    create_from_file,
     list_names,
     modified,
     open_filesystem,
@@ -146,3 +151,81 @@ def test_an_object_can_be_removed_twice(tmp_path: Path) -> None:
     remove(uri)
     remove(uri)
     assert list_names(str(tmp_path)) == []
+
+
+class _Store:
+    """A store in a dict, as far as `create_from_file` asks it; `fails` is raised once the object is there."""
+
+    def __init__(self, protocol: str, fails: Exception | None = None) -> None:
+        self.protocol, self.fails = (protocol,), fails
+        self.loop, self.objects, self.asked = get_loop(), {}, {}  # type: ignore[var-annotated]
+
+    def split_path(self, path: str) -> tuple[str, str, None]:
+        return "bucket", path, None
+
+    def put_file(self, local_path: str, path: str, **asked: object) -> None:
+        self.asked = asked
+        if path in self.objects:
+            raise FileExistsError(path)
+        self.objects[path] = Path(local_path).read_bytes()
+        if self.fails:
+            raise self.fails
+
+    async def simple_upload(self, bucket: str, path: str, data: bytes, mode: str) -> None:
+        self.asked = {"mode": mode}
+        if path in self.objects:
+            raise FileExistsError(path)
+        self.objects[path] = data
+
+    def info(self, path: str) -> dict[str, object]:
+        if path not in self.objects:
+            raise FileNotFoundError(path)
+        return {}
+
+
+def _use(store: _Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "open_filesystem", lambda uri: (store, uri))
+    monkeypatch.setitem(sys.modules, "gcsfs", ModuleType("gcsfs"))
+    core = ModuleType("gcsfs.core")
+    core.simple_upload = _Store.simple_upload  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "gcsfs.core", core)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "asked"),
+    [
+        ("s3", {"mode": "create", "chunksize": 5 * 2**30}),
+        ("gs", {"mode": "create"}),
+        ("abfs", {"overwrite": False}),
+    ],
+)
+def test_each_store_is_asked_for_its_own_exclusive_put(
+    monkeypatch: pytest.MonkeyPatch, protocol: str, asked: dict[str, object]
+) -> None:
+    store = _Store(protocol)
+    _use(store, monkeypatch)
+    assert create("key", b"one")
+    assert not create("key", b"two")
+    assert store.objects == {"key": b"one"}
+    assert store.asked == asked
+
+
+def test_a_store_without_an_exclusive_put_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = _Store("memory")
+    _use(store, monkeypatch)
+    with pytest.raises(ConfigError, match="no exclusive create on memory; take another --root"):
+        create("key", b"data")
+    assert store.objects == {}
+
+
+def test_an_upload_that_is_gone_was_completed_where_its_object_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    _use(_Store("s3", fails=FileNotFoundError("no such upload")), monkeypatch)
+    assert not create("key", b"data")
+
+
+def test_an_object_too_large_for_one_request_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _use(_Store("s3"), monkeypatch)
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(objects.MAX_PUT_BYTES)  # takes no room
+    with pytest.raises(InputError, match="make smaller shards"):
+        create_from_file("key", str(tmp_path / "large"))
