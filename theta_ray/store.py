@@ -94,6 +94,11 @@ def fingerprint(table: str, schema: pa.Schema, sections: dict[str, Any], inputs:
     return hashlib.sha256(canonical_json(identity)).hexdigest()[:12]
 
 
+def digest_of(value: Any) -> str:
+    """16 hex digits over a JSON value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
+
+
 def canonical_json(value: Any) -> bytes:
     """The one JSON form of a value: sorted keys, no spaces to choose, UTF-8."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theta_ray.config import Corpus
-from theta_ray.corpus import damage, staging
+from theta_ray.corpus import damage, staging, tombstones
 from theta_ray.corpus.document import Document, Rejected, Unit
 from theta_ray.corpus.drift import ColumnKinds
 from theta_ray.corpus.duplicates import digests_by_shard, find_repeats, sort, to_keys, without
@@ -30,7 +30,7 @@ from theta_ray.errors import StageError
 from theta_ray.objects import join
 from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.steps import reached
-from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter, find_record
+from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter, digest_of, find_record
 
 BATCH_ROWS = 4096
 # Rows of long texts are staged before there are 4,096 of them.
@@ -49,6 +49,8 @@ class ShardTask:
     partition: Partition
     staging: str
     epoch: int = 0
+    deleted: str = ""
+    """Identity of the lists of deleted ids (tombstones.identify)."""
     key: bytes | None = field(default=None, repr=False)
     """Key of the author pseudonyms. Not shown, not stored."""
 
@@ -95,6 +97,7 @@ class _Staged:
         self.quarantined: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.columns = ColumnKinds()
+        self.deleted: list[tuple[int, int]] = []
         self.examples: dict[str, str] = {}
 
     def add(self, row: CorpusRow, unit: int, place: int) -> None:
@@ -107,6 +110,8 @@ class _Staged:
 
     def reject(self, rejected: Rejected, unit: int) -> None:
         """Do with a rejected row what the recipe says."""
+        if rejected.reason == "deleted_id":
+            self.deleted.append((unit, rejected.place))
         uri, policy = self._task.units[unit].uri, damage.policy_of(self._task.corpus, rejected.reason)
         if policy == "fail":
             raise damage.failure(rejected.reason, uri, rejected.place, rejected.detail)
@@ -140,6 +145,8 @@ class _Staged:
             "quarantined": dict(self.quarantined),
             "skipped": dict(self.skipped),
             "columns": self.columns.seen,
+            "shard": self._task.index,
+            "deleted": digest_of(self.deleted) if self.deleted else "",
             "examples": self.examples,
         }
 
@@ -165,7 +172,7 @@ def read_shard(task: ShardTask) -> dict[str, Any]:
 
 
 def _read_units(task: ShardTask, staged: _Staged) -> None:
-    builder = RowBuilder(task.corpus, task.key)
+    builder = RowBuilder(task.corpus, task.key, tombstones.read_in_worker(task.partition.root, task.deleted))
     for number, unit in enumerate(task.units):
         spec = task.corpus.inputs[unit.input_index]
         source = spec.source or spec.reader

