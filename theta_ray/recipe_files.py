@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from theta_ray.config import Config, Recipe, Resources
 from theta_ray.errors import ConfigError
-from theta_ray.terminal import escaped
+from theta_ray.terminal import escaped, masked_secrets
 
 Place = tuple[str | int, ...]
 MAX_FILE_BYTES = 2**18
@@ -68,7 +68,9 @@ def load_config(
     problems = recipe_source.problems + resources_source.problems
     if problems or recipe is None or resources is None:
         more = ["and more"] if len(problems) > MAX_PROBLEMS else []
-        raise ConfigError("\n".join([*(escaped(problem) for problem in problems[:MAX_PROBLEMS]), *more]))
+        raise ConfigError(
+            "\n".join([*(masked_secrets(escaped(problem)) for problem in problems[:MAX_PROBLEMS]), *more])
+        )
     return Config(recipe=recipe, resources=resources, root=root)
 
 
@@ -241,7 +243,7 @@ def _explain(model: type[BaseModel], source: _Source, place: Place, detail: Any)
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = masked_secrets(repr(value))  # before it is cut: half a URI would hide its secret from the mask
     return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 3] + "..."
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+CREDENTIALS = re.compile(r"//[^\s@'\"]*:[^\s@'\"]*@")
+QUERY_VALUE = re.compile(r"((?:://[^\s?'\"]*\?|&)[\w.%-]+=)[^\s&'\"]+")
+
 
 def escaped(text: str) -> str:
     """`text` in one line, with control, bidi and invisible characters as `\\x1b` or `\\u202e`."""
@@ -13,3 +18,8 @@ def escaped(text: str) -> str:
 def escaped_lines(text: str) -> str:
     """`text` with its line breaks, each line escaped."""
     return "\n".join(escaped(line) for line in text.split("\n"))
+
+
+def masked_secrets(text: str) -> str:
+    """`text` without what a URI in it may hold beside an address: user and password, and values of its query."""
+    return QUERY_VALUE.sub(r"\1...", CREDENTIALS.sub("//...@", text))

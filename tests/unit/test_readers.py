@@ -149,11 +149,11 @@ def test_broken_json_lines_are_told_one_by_one(tmp_path):
     assert [row.doc_id for row in documents(rows)] == ["1", "6"]
 
 
-def test_details_hold_no_whole_record(tmp_path):
+def test_details_say_where_a_record_is_broken_and_nothing_of_what_is_in_it(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "' + b"secret " * 100)
     (row,) = read(path, "jsonl", COLUMNS)
-    assert len(row.detail) == 80
+    assert row.detail == "Unterminated string starting at (character 9 of the record)"
 
 
 def test_csv_has_quoted_newlines_a_bom_and_exact_ids(tmp_path):

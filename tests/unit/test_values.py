@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from theta_ray.corpus.document import Damaged, made_id, printable, quoted
+from theta_ray.corpus.document import Damaged, made_id, printable
 from theta_ray.corpus.values import Microseconds, text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
 
 BIG = 1234567890123456789
@@ -155,7 +155,6 @@ def test_bytes_that_are_not_utf8_are_told():
 def test_what_is_shown_has_no_control_characters_and_an_end():
     assert printable("a\x1b[31m\n\u202e") == "a\\x1b[31m\\n\\u202e"
     assert len(printable("x" * 1000)) == 200
-    assert len(quoted(b"\xff" * 1000)) == 80
 
 
 def test_made_ids_differ_by_file_and_place():

@@ -10,7 +10,6 @@ from theta_ray.terminal import escaped
 
 MAX_RECORD_BYTES = 64 * 2**20
 MAX_DETAIL_CHARS = 200
-MAX_QUOTED_CHARS = 80
 
 
 class Document(NamedTuple):
@@ -75,11 +74,6 @@ def printable(text: str, limit: int = MAX_DETAIL_CHARS) -> str:
     """`text` in one line of at most `limit` characters: control and bidi characters escaped, the end cut."""
     shown = escaped(text[:limit])
     return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 3] + "..."
-
-
-def quoted(data: bytes) -> str:
-    """The first 80 characters of a damaged line, printable; never a whole record."""
-    return printable(data[: 4 * MAX_QUOTED_CHARS].decode("utf-8", "replace"), MAX_QUOTED_CHARS)
 
 
 def made_id(uri: str, place: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from theta_ray.corpus.document import MAX_RECORD_BYTES, Rejected, Unit, quoted
+from theta_ray.corpus.document import MAX_RECORD_BYTES, Rejected, Unit
 from theta_ray.errors import InputError
 from theta_ray.objects import access, open_filesystem
 from theta_ray.terminal import escaped
@@ -257,8 +257,11 @@ def parse_json(line: Line) -> tuple[int, Any] | Rejected:
         return Rejected("bad_encoding", f"byte {error.start} of the record is not UTF-8", line.place)
     except RecursionError:
         return Rejected("bad_record", "nested too deeply", line.place)
+    except json.JSONDecodeError as error:
+        # never the line itself: what is broken may still name its author
+        return Rejected("bad_record", f"{error.msg} (character {error.pos} of the record)", line.place)
     except ValueError:
-        return Rejected("bad_record", quoted(line.data), line.place)
+        return Rejected("bad_record", "a number of too many digits", line.place)
 
 
 def _is_one_value(unit: Unit) -> bool:

@@ -50,11 +50,11 @@ def to_id(value: Any) -> str | None:
         if math.isnan(value):
             return None
         if not value.is_integer() or abs(value) >= MAX_EXACT_FLOAT:
-            raise Damaged("damaged_id", f"{value!r}")
+            raise Damaged("damaged_id", "a float beyond 2^53, or with a fraction")
         return str(int(value))
     if isinstance(value, Decimal):
         if not value.is_finite() or value != value.to_integral_value():
-            raise Damaged("damaged_id", f"{value}")
+            raise Damaged("damaged_id", "a decimal number with a fraction")
         return f"{value.to_integral_value():f}"
     return _to_string(value, "an id")
 

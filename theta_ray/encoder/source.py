@@ -19,6 +19,7 @@ from theta_ray.config import Encoder
 from theta_ray.encoder.model_files import MAX_SIZE, check_adapter, check_folder, read_json, shapes_of
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.store import file_sha256
+from theta_ray.terminal import masked_secrets
 
 READ_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
 POOLING_OF_MODE = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
@@ -111,7 +112,8 @@ def _hub_folder(name: str, revision: str | None) -> tuple[Path, str]:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(READ_PATTERNS)))
     except HFValidationError as error:
         raise ConfigError(
-            f"encoder.model {name}: neither a hub id (owner/name), an absolute folder nor package:NAME/FOLDER"
+            f"encoder.model {masked_secrets(name)}: neither a hub id (owner/name), an absolute folder "
+            "nor package:NAME/FOLDER"
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
