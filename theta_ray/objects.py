@@ -27,6 +27,7 @@ from theta_ray.uris import AZURE, SCHEME, check_uri, masked
 TEMPORARY = ".tmp-"
 MAX_PUT_BYTES = 5 * 2**30
 READERS = 16
+CLIENTS = ("botocore", "google.auth", "gcsfs", "azure.")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -88,14 +89,14 @@ def access(uri: str) -> Iterator[None]:
 
 def _hint(error: Exception) -> str | None:
     """What the user can do about an error of a store, if anything."""
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or str(error).startswith("Forbidden"):  # gcsfs makes no type of it
         return "check the credentials and what they allow"
     if isinstance(error, OSError) and error.errno in FULL:
         return "make room there, or take another --root or TMPDIR, then rerun"
     if type(error).__name__ == "FileExpired" or _code(error) == "PreconditionFailed":
         return "it changed while it was read; leave inputs alone, then rerun"
-    # s3fs passes these on as they are: no credentials found, a certificate that is not trusted, an unknown profile
-    return "check the credentials and the endpoint" if type(error).__module__.startswith("botocore") else None
+    # passed on as they are: no credentials found, a certificate that is not trusted, an unknown profile
+    return "check the credentials and the endpoint" if type(error).__module__.startswith(CLIENTS) else None
 
 
 def _room(path: str) -> str:
