@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theta_ray.corpus.duplicates import Keys, bucket_range, concat
-from theta_ray.objects import create, create_from_file, join, open_filesystem, read_bytes
+from theta_ray.objects import access, create, create_from_file, join, open_filesystem, read_bytes
 from theta_ray.store import canonical_json
 
 KEYS_SCHEMA = pa.schema([("high", pa.uint64()), ("low", pa.uint64()), ("row", pa.int32())])
@@ -61,7 +61,7 @@ def read_json(uri: str) -> dict[str, Any] | None:
 def batches(uri: str, num_rows: int) -> Iterator[pa.Table]:
     """A parquet file in tables of at most `num_rows` rows."""
     fs, path = open_filesystem(uri)
-    with fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
+    with access(uri), fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(num_rows):
             yield pa.Table.from_batches([batch])
 
@@ -106,11 +106,13 @@ def read_repeats(staging: str, kind: str, buckets: int, shard: int | None = None
 def _read(uri: str, limits: pc.Expression | None) -> pa.Table:
     fs, path = open_filesystem(uri)
     # no partitioning: `dt=...` in the path is no column
-    return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
+    with access(uri):
+        return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
 
 
 def remove(uri: str) -> None:
     """Remove a folder with all in it; none there is fine."""
     fs, path = open_filesystem(uri)
-    if fs.exists(path):
-        fs.rm(path, recursive=True)
+    with access(uri):
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
