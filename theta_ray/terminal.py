@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-CREDENTIALS = re.compile(r"//[^\s@'\"]*:[^\s@'\"]*@")
-QUERY_VALUE = re.compile(r"((?:://[^\s?'\"]*\?|&)[\w.%-]+=)[^\s&'\"]+")
+# Bounded, since each of a million slashes could begin one.
+CREDENTIALS = re.compile(r"//[^\s@'\"/:]{0,256}:[^\s@'\"]{0,512}@")
+QUERY_VALUE = re.compile(r"((?:://[^\s?'\"]{0,512}\?|&)[\w.%-]{1,64}=)[^\s&'\"]+")
 
 
 def escaped(text: str) -> str:

@@ -22,6 +22,7 @@ MIN_UNIX_SECONDS = 10**8
 # From here on a number counts milli-, micro- or nanoseconds: in seconds it would be the year 5138.
 MAX_UNIX_SECONDS = 10**11
 INT64 = 2**63
+MAX_TIME_CHARS = 48
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MICROSECOND = 253_402_300_800 * 10**6  # the year 10000
 MICROSECOND = timedelta(microseconds=1)
@@ -109,6 +110,9 @@ def _text_to_time(text: str) -> int:
         zone = timezone(-offset if sign == "-" else offset)
         moment = datetime(int(year), MONTHS.index(month), int(day), int(hour), int(minute), int(second), tzinfo=zone)
         return _microseconds(moment)
+    # Python reads "111111111111111111111" as the year 1111, and as many digits after a second as there are
+    if len(text) > MAX_TIME_CHARS or (text.isdigit() and len(text) != 8):
+        raise ValueError(text[:MAX_TIME_CHARS])
     return _microseconds(datetime.fromisoformat(text.removesuffix(" UTC")))
 
 

@@ -1,0 +1,116 @@
+"""Texts made to take quadratic time: a byte of them costs at most a few times what a byte of usual text does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.models import wordpiece_tokenizer
+from theta_ray.corpus.document import Damaged
+from theta_ray.corpus.language import identify
+from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, text_hash
+from theta_ray.corpus.values import text_to_id, to_tags, to_time
+from theta_ray.terminal import escaped, masked_secrets
+
+SENTENCE = "RT @someone: the caf\u00e9 opens at 9 a.m., isn't it? #coffee https://example.org/a \U0001f600 "
+SIZES = (50_000, 100_000)
+# A work that is linear on one size and its double is so on five megabytes.
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "one letter": lambda n: "a" * n,
+    "digits": lambda n: "1" * n,
+    "dots": lambda n: "." * n,
+    "combining marks": lambda n: "a" + "\u0301" * (n // 2),
+    "marks of two classes": lambda n: "a" + "\u0316\u0301" * (n // 4),
+    "hashes": lambda n: "#" * n,
+    "hashtags": lambda n: "#a" * (n // 2),
+    "at signs": lambda n: "@" * n,
+    "ampersands": lambda n: "&" * n,
+    "entities": lambda n: "&#x" * (n // 3),
+    "addresses": lambda n: "http://" * (n // 7),
+    "one address": lambda n: "http://" + "a." * (n // 2),
+    "hyphens": lambda n: "a-" * (n // 2),
+    "apostrophes": lambda n: "n't" * (n // 3),
+    "spaces": lambda n: " " * n + "a",
+    "new lines": lambda n: "\n\r" * (n // 2),
+    "emoji joined": lambda n: "\U0001f468\u200d" * (n // 7),
+    "flags": lambda n: "\U0001f1e6" * (n // 4),
+    "brackets": lambda n: "<[({" * (n // 4),
+    "faces": lambda n: ":-" * (n // 2),
+    "slashes": lambda n: "//" * (n // 2),
+    "phone numbers": lambda n: "+1 (555) " * (n // 9),
+    "zero width": lambda n: "\u200b\u200d" * (n // 6),
+    "mail": lambda n: "a@" * (n // 2),
+    "full width": lambda n: "\uff21\ufdfa" * (n // 6),
+}
+WORK: dict[str, Callable[[str], object]] = {
+    **{f"normalise {name}": function for name, function in NORMALIZERS.items()},
+    **{f"hashtags {name}": function for name, function in HASHTAGS.items()},
+    "hash": text_hash,
+    "language": identify,
+    "escape": escaped,
+    "mask": masked_secrets,
+    "tags": to_tags,
+    "id": text_to_id,
+}
+# Times the seconds that the costliest of the normalisations takes for usual text.
+# The most that was measured is 9: words of letters and dots, cut at 128 characters for NLTK.
+MOST = 16.0
+# Below this a comparison measures the clock.
+NOTHING = 0.05
+
+
+def seconds(function: Callable[[str], object], text: str) -> float:
+    """Seconds of this thread, the shorter of two runs: other work on the machine does not count."""
+    times = []
+    for _ in range(2):
+        started = time.thread_time()
+        function(text)
+        times.append(time.thread_time() - started)
+    return min(times)
+
+
+@pytest.fixture(scope="module")
+def usual() -> float:
+    """Seconds of the costliest normalisation for usual text of the larger size."""
+    NORMALIZERS["bertweet"](SENTENCE)
+    return seconds(NORMALIZERS["bertweet"], SENTENCE * (SIZES[1] // len(SENTENCE)))
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_time_grows_with_the_length_of_a_text_and_no_faster(work: str, usual: float) -> None:
+    function = WORK[work]
+    function(SENTENCE)  # models and tables are loaded once
+    slow = {}
+    for name, make in HOSTILE.items():
+        small, large = (seconds(function, make(size)) for size in SIZES)
+        if large > MOST * usual or (large > NOTHING and large > 3.2 * small):
+            slow[name] = (round(small, 4), round(large, 4), round(usual, 4))
+    assert slow == {}
+
+
+@pytest.mark.parametrize("size", [5 * 2**20])
+def test_a_word_of_five_megabytes_takes_seconds(size: int) -> None:
+    for make in (HOSTILE["one letter"], HOSTILE["digits"], HOSTILE["combining marks"]):
+        text = make(size)
+        for work in ("normalise basic", "normalise bertweet", "hashtags unicode", "hash", "language"):
+            assert seconds(WORK[work], text) < 20
+
+
+@pytest.mark.parametrize("text", ["1" * 10**6, "2026-01-31T" + "0" * 10**6, " " * 10**6, "Mon " * 250_000])
+def test_a_time_of_a_million_characters_is_told_at_once(text: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(Damaged, match="bad_time"):
+        to_time(text)
+    assert time.perf_counter() - started < 1
+
+
+def test_tokenising_hostile_texts_takes_time_by_length(usual: float) -> None:
+    tokenizer = wordpiece_tokenizer()
+
+    def tokenize(text: str) -> object:
+        return tokenizer(text, truncation=True, max_length=64)
+
+    taken = {name: seconds(tokenize, make(SIZES[1])) for name, make in HOSTILE.items()}
+    assert {name: time for name, time in taken.items() if time > MOST * usual} == {}
