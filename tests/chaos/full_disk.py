@@ -39,7 +39,7 @@ def namespace() -> list[str] | None:
 
 
 def fill_disk(setting: Setting, what: str, share: float) -> Outcome:
-    """Run the job with a disk for `tables` or `temporary` files that has a share of what is needed, then with enough."""
+    """Run the job with a disk for tables or temporary files that has a share of what is needed; then with enough."""
     command = namespace()
     assert command is not None, "ask namespace() first"
     (setting.folder / "setting.pickle").write_bytes(pickle.dumps(setting))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.cluster_kills import kill_actors, kill_raylets, kill_ray_drivers
+from tests.chaos.cluster_kills import kill_actors, kill_ray_drivers, kill_raylets
 from tests.chaos.jobs import BUSY, Setting, make_setting
 from tests.chaos.nodes import NUM_WORKER_NODES, Nodes, three_nodes
 

@@ -18,7 +18,7 @@ TABLES = ("corpus", "embeddings", "quarantine")
 # Who holds the corpus holds its quarantine; embeddings have their corpus for a plan.
 ABSENT = {
     "embeddings": {"plan_created", "rows_staged"},
-    "quarantine": {"lease_taken", "plan_created", "rows_staged", "all_done"},
+    "quarantine": {"lease_taken", "plan_created", "rows_staged"},
     "corpus": set(),
 }
 
