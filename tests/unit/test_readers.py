@@ -168,8 +168,15 @@ def test_csv_rows_of_another_width_and_encoding_are_told(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b'id,text\n1,a,b\n2,\xff\n3,"x\n\xff"\n4,nul \0\n5.9E+17,damaged\n6,"open')
     rows = read(path, "csv", COLUMNS)
-    assert reasons(rows) == ["bad_record", "bad_encoding", "bad_encoding", "damaged_id"]
-    assert [row.text for row in documents(rows)] == ["nul \0", "open\n"]
+    assert reasons(rows) == ["bad_record", "bad_encoding", "bad_encoding", "damaged_id", "bad_record"]
+    assert [row.text for row in documents(rows)] == ["nul \0"]
+
+
+def test_quotes_that_a_file_leaves_open_do_not_reach_into_the_next(tmp_path):
+    (tmp_path / "a.csv").write_text('id,text\n1,fine\n2,"open\n3,swallowed\n')
+    rows = read(tmp_path / "a.csv", "csv", COLUMNS)
+    assert [row.doc_id for row in documents(rows)] == ["1"]
+    assert [row.detail for row in rows[1:]] == ["the file ends inside quotes"]
 
 
 def test_a_csv_cell_above_the_limit_is_too_large(tmp_path, monkeypatch):

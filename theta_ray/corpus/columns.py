@@ -103,6 +103,7 @@ class _CsvLines:
         """Forget the row that was just read."""
         self.place: int | None = None
         self.num_bytes = 0
+        self.is_open = False
         self.is_utf8 = True
         self.rejected.clear()
 
@@ -119,6 +120,8 @@ class _CsvLines:
                     raise csv.Error(f"a row of {self.num_bytes} bytes is larger than field limit ({MAX_RECORD_BYTES})")
                 return self._decode(line.data) + "\n"
             self.rejected.append(line)
+        # a row whose quotes are closed does not ask for another line
+        self.is_open = self.place is not None
         raise StopIteration
 
     def _decode(self, data: bytes) -> str:
@@ -165,7 +168,9 @@ def csv_rows(unit: Unit) -> Iterator[tuple[int, list[str]] | Rejected]:
         yield from lines.rejected
         if cells is None:
             return
-        if not lines.is_utf8:
+        if lines.is_open:
+            yield Rejected("bad_record", "the file ends inside quotes", lines.place or 0)
+        elif not lines.is_utf8:
             yield Rejected("bad_encoding", "the row is not UTF-8", lines.place or 0)
         elif cells:
             yield lines.place or 0, cells
