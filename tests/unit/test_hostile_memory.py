@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from tests.hostile import read_measured
+from tests.hostile import measured, read_measured
 
 MIB, GIB = 2**20, 2**30
 ZEROS = b"0" * MIB
@@ -133,3 +133,25 @@ def test_a_csv_of_a_hundred_thousand_columns_is_read(tmp_path: Path) -> None:
     found = read_measured(path, "csv", doc_id="id", text="text")
     assert found["result"] == {"document": 1, "bad_record": 1}
     assert found["growth_mib"] < 150, found
+
+
+WHOLE_JOB = """
+from pathlib import Path
+from tests.corpora import config_of, jsonl_input
+from tests.hostile import run
+before = peak()
+config = config_of(Path(sys.argv[1]), jsonl_input(Path(sys.argv[1], "in")), max_damaged_share=1)
+card = run(config)
+result = {**card.quarantined, "kept": card.figures["documents_kept"]}
+"""
+
+
+def test_a_whole_job_over_such_files_stays_below_a_gigabyte(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    sparse(tmp_path / "in" / "a.jsonl", b'{"id": 1, "text": "', GIB, b'"}\n{"id": 2, "text": "fine"}\n')
+    (tmp_path / "in" / "b.jsonl.bz2").write_bytes(bz2.compress(b"0" * 64 * MIB) * 20)
+    (tmp_path / "in" / "c.jsonl").write_bytes(b'{"id": 3, "text": "' + b"word " * 12 * MIB + b'"}\n' + b"[" * 100_000)
+    found = measured(WHOLE_JOB, str(tmp_path))
+    expected = {"record_too_large": 1, "decompression_bomb": 1, "too_long": 1, "bad_record": 1, "kept": 1}
+    assert found["result"] == expected
+    assert found["peak_mib"] < 1024, found
