@@ -90,7 +90,7 @@ def test_mistakes_of_the_resources_file_join_those_of_the_recipe(tmp_path: Path)
 
 def test_a_key_like_no_other_is_answered_with_the_known_keys(tmp_path: Path) -> None:
     (problem,) = _problems(tmp_path, GOOD + "xyzzy: 1\n")
-    assert problem == "recipe.yaml:13: xyzzy is not a key; known keys: name, corpus, encoder, embed"
+    assert problem == "recipe.yaml:13: xyzzy is not a key; known keys: name, corpus, encoder, embed, clean_up"
 
 
 def test_a_misspelt_key_deep_in_a_list_has_its_line_and_a_hint(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.corpora import config_of, documents, read, reasons
 from tests.hostile import COLUMNS, ids_of, input_of, patch_footer, quarantined, read_measured, run, varint
 from theta_ray.config import Columns, OnDamage
 from theta_ray.corpus.document import Rejected
+from theta_ray.corpus.parquet import cause_of
 from theta_ray.errors import InputError
 
 ROWS, GROUP = 400, 100
@@ -181,3 +183,12 @@ def test_a_column_name_cannot_steer_a_terminal(tmp_path: Path) -> None:
     with pytest.raises(InputError) as told:
         read(tmp_path / "a.parquet", "parquet", Columns(text="text"))
     assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "input/output error"), ConnectionResetError("reset"), TimeoutError()]
+)
+def test_a_store_that_fails_is_no_damage_of_the_file(error: OSError) -> None:
+    with pytest.raises(type(error)):
+        cause_of(error)
+    assert cause_of(OSError("Couldn't deserialize thrift: \x1b\nmore")) == "Couldn't deserialize thrift: \\x1b"

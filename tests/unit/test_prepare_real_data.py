@@ -10,6 +10,7 @@ import pytest
 from tests.corpora import DAY, config_of, documents, read, reasons, table_of
 from theta_ray.config import Columns, Input
 from theta_ray.corpus import prepare
+from theta_ray.corpus.survey import partition_of
 from theta_ray.schemas import CORPUS
 
 
@@ -23,7 +24,7 @@ def run(tmp_path_factory, shared_data):
         card = prepare.run(config, DAY)
         figures = card.figures
         assert figures["documents_in"] == figures["documents_kept"] + sum(card.quarantined.values())
-        return card, table_of(prepare.partition_of(config, DAY), CORPUS)
+        return card, table_of(partition_of(config, DAY), CORPUS)
 
     return run_one
 
@@ -52,7 +53,7 @@ def test_search_response_of_v1(run):
 
 
 def test_pages_and_streams_of_v2(run):
-    card, corpus = run("twitter_v2", "raw/twitter_v2/*.jsonl.gz")
+    card, corpus = run("twitter_v2", "raw/twitter_v2/*.jsonl.gz", max_damaged_share=0.01)
     assert card.quarantined["bad_record"] == 1
     assert set(card.quarantined) <= {"bad_record", "duplicate_id", "control_message"}
     reposts = corpus.filter(pc.equal(corpus["kind"], "repost"))
