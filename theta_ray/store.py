@@ -80,7 +80,7 @@ class Record:
 
     def facts(self) -> dict[str, Any]:
         """Everything but the epoch: what another attempt must find again."""
-        return {name: value for name, value in asdict(self).items() if name != "epoch"}
+        return {name: value for name, value in vars(self).items() if name != "epoch"}
 
 
 # Tells why the rows of two attempts at a shard are not the same within what the device promises; None: they are.

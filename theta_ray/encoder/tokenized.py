@@ -6,7 +6,7 @@ A tokenised shard travels as one Arrow row of lists: flat token ids and offsets,
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,6 @@ def _choose_parity_rows(tasks: list[ShardTask], embed: Embed) -> list[ShardTask]
     chosen, first = [], 0
     for task in tasks:
         mine = drawn[(drawn >= first) & (drawn < first + task.num_rows)] - first
-        chosen.append(ShardTask(**{**asdict(task), "parity_rows": tuple(mine.tolist())}))
+        chosen.append(replace(task, parity_rows=tuple(mine.tolist())))
         first += task.num_rows
     return chosen
