@@ -35,6 +35,7 @@ from theta_ray.errors import (
 from theta_ray.progress import HEARTBEAT_SECONDS, Progress
 from theta_ray.recipe_files import load_config
 from theta_ray.runcard import Plan
+from theta_ray.terminal import escaped_lines, masked_secrets
 
 logger = logging.getLogger(__name__)
 # A thread that spins at a barrier on a shared or CPU-limited machine costs 5 to 8 times the time.
@@ -118,7 +119,7 @@ def _run_job(stage: Stage, options: argparse.Namespace) -> int:
     try:
         return _plan_or_run(stage, options)
     except ThetaError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{escaped_lines(masked_secrets(str(error)))}\n")
         return error.exit_code
     except KeyboardInterrupt as stop:
         sys.stderr.write("stopped; the same command goes on from the shards that are finished\n")
@@ -128,7 +129,7 @@ def _run_job(stage: Stage, options: argparse.Namespace) -> int:
         sys.stderr.write("stopped before any work; run the same command again\n")
         return _leave_at_once(PreemptedError.exit_code)
     except Exception:  # noqa: BLE001  the one boundary: whatever arrives here is a bug and shown whole
-        traceback.print_exc()
+        sys.stderr.write(f"{escaped_lines(masked_secrets(traceback.format_exc().rstrip()))}\n")
         return BUG_EXIT_CODE
 
 

@@ -145,7 +145,11 @@ def test_what_is_no_vector_is_quarantined_with_its_document(
     broken = save_bert(tmp_path / "broken")
     break_weights(broken, value, match)
     raw = write_jsonl(tmp_path / "a.jsonl", make_texts(20))
-    config = make_config(raw, str(tmp_path / "root"), broken)
+    strict = make_config(raw, str(tmp_path / "strict"), broken)
+    with pytest.raises(StageError, match=rf"20 of 20 rows have no usable vector \({reason} 20\), more than embed.max"):
+        embed.run(strict, DAY)
+    assert read_manifest(make_job(strict, DAY).embeddings) is None
+    config = make_config(raw, str(tmp_path / "root"), broken, embed={"max_damaged_share": 1})
     card = embed.run(config, DAY)
     quarantine = [
         row

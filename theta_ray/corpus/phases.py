@@ -35,6 +35,8 @@ from theta_ray.store import ROWS_PER_GROUP, Partition, Record, ShardWriter, dige
 BATCH_ROWS = 4096
 # Rows of long texts are staged before there are 4,096 of them.
 BATCH_CHARS = 2**25
+# A row group of the corpus is smaller than 1,024 rows where texts are long.
+MAX_GROUP_BYTES = 2**26
 REPEATS = {"ids": "id_repeats", "texts": "text_repeats"}
 
 
@@ -258,8 +260,13 @@ class _Groups:
 
     def add(self, table: pa.Table) -> None:
         self._pending.append(table)
-        while sum(part.num_rows for part in self._pending) >= ROWS_PER_GROUP:
+        while self._is_full():
             self._write(pa.concat_tables(self._pending))
+
+    def _is_full(self) -> bool:
+        num_rows = sum(part.num_rows for part in self._pending)
+        num_bytes = int(sum(part.nbytes for part in self._pending))
+        return num_rows >= ROWS_PER_GROUP or (num_rows > 0 and num_bytes >= MAX_GROUP_BYTES)
 
     def finish(self) -> None:
         if sum(part.num_rows for part in self._pending):

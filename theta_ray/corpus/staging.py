@@ -62,8 +62,9 @@ def batches(uri: str, num_rows: int) -> Iterator[pa.Table]:
     """A parquet file in tables of at most `num_rows` rows."""
     fs, path = open_filesystem(uri)
     with access(uri), fs.open(path, "rb") as file, pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(num_rows):
-            yield pa.Table.from_batches([batch])
+        for group in range(parquet.num_row_groups):  # together, groups of long texts would make one huge batch
+            for batch in parquet.iter_batches(num_rows, row_groups=[group]):
+                yield pa.Table.from_batches([batch])
 
 
 def write_keys(uri: str, keys: Keys) -> None:

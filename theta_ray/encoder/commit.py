@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from theta_ray.config import Config
+from theta_ray.corpus.damage import check_vectors
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.errors import StageError
 from theta_ray.manifest import commit, identity_of, read_manifest
@@ -60,6 +61,9 @@ def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Rec
             f"{job.embeddings.path}: {counts['num_rows_in']} rows in, {counts['num_rows']} out and "
             f"{counts['num_quarantined']} quarantined; use another --root and report this as a bug"
         )
+    example = next((record.shard for record in records if record.quarantined), "")
+    share = job.embed.max_damaged_share
+    check_vectors(job.embeddings.path, quarantined, counts["num_rows_in"], share, example)
     spreads = [d["mean_cosine"] for d in details if d["mean_cosine"] is not None]
     if spreads and min(spreads) > COLLAPSED_COSINE:
         raise StageError(
