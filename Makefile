@@ -2,6 +2,7 @@
 #
 #   make sample   write the synthetic sample, embed it and show the result
 #   make test     ruff, mypy and all tests
+#   make chaos    kills, full disks and S3 faults at length: 45 minutes, CHAOS="--only actors" for a part
 #   make check    ruff, mypy and the tests that start no processes: seconds
 #   make lock     find the newest versions again and write requirements.lock
 #   make clean    remove .venv, the sample and all caches; ./results stays
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK_VENV := $(VENV)-lock
 SAMPLE_OPTIONS := --config recipes/sample.yaml --date 2026-01-31
 
-.PHONY: sample test check lint lock clean
+.PHONY: sample test check chaos lint lock clean
 .DELETE_ON_ERROR:
 
 sample: $(VENV)/.sample sample/truth.parquet
@@ -26,6 +27,9 @@ test: lint
 
 check: lint
 	$(BIN)/python -m pytest -m "not ray and not chaos and not s3 and not gpu"
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m tests.chaos --out results/chaos.md $(CHAOS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.chaos.forked import JobForks
 from tests.chaos.jobs import LOCAL, Outcome, Setting, trial
 from tests.conftest import S3
@@ -28,7 +30,8 @@ def run_through_faults(setting: Setting, forks: JobForks, server: S3, seeds: ran
             trial(setting, outcome, root=root) as made,
             FaultProxy(server.endpoint, SHARES, seed=seed, stall_seconds=STALL_SECONDS) as proxy,
         ):
-            environment = {"AWS_ENDPOINT_URL": proxy.endpoint}
+            keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+            environment = {**keys, "AWS_ENDPOINT_URL": proxy.endpoint}
             code = forks.run(setting.command(root, LOCAL), made.steps.folder, environment)
             outcome.kills += proxy.injected.total()
             if code:

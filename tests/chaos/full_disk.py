@@ -1,4 +1,4 @@
-"""A disk that runs full: for the tables, and for temporary files. `python -m tests.chaos.full_disk` is one trial.
+"""A disk that runs full: for tables, temporary files or what Ray spills. `python -m tests.chaos.full_disk` is one trial.
 
 It runs in a mount namespace of its own, where a small tmpfs takes the place of the folder. The namespace goes
 with the process, and so do the mounts, whatever happens.
@@ -16,10 +16,13 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.chaos.cluster_kills import RAY
+from tests.chaos.hoard import hoard_objects
 from tests.chaos.jobs import LOCAL, REPOSITORY, Outcome, Setting, Trial, require_done, trial
+from tests.chaos.nodes import three_nodes
 from theta_ray.errors import InputError
 
-ENOUGH = 256 * 2**20
+ENOUGH, SPILL_BYTES = 256 * 2**20, 2 * 2**20
 BLOCK = 4096
 # How much of what is needed is there: the smaller ones run out while the corpus is prepared.
 CASES = (("tables", 0.2), ("tables", 0.67), ("temporary", 0.05), ("temporary", 0.5))
@@ -59,13 +62,31 @@ def _try(setting: Setting, what: str, share: float) -> Outcome:
         small = {"tables": Path(made.root), "temporary": temporary}[what]
         _mount(small, int(share * _needed(setting, what)))
         environment = {"TMPDIR": str(temporary)}
-        process = made.start(LOCAL, environment)
-        require_done(process, made.steps, InputError.exit_code)
+        require_done(made.start(LOCAL, environment), made.steps, InputError.exit_code)
         outcome.kills += 1
         made.steps.mark_kill()
         outcome.problems += _complaints(made, small)
         _mount(small, ENOUGH, "remount")
         require_done(made.start(LOCAL, environment), made.steps)
+    return outcome
+
+
+def _try_spilling(setting: Setting) -> Outcome:
+    """Another program has filled the memory for objects of all nodes, and the folder that they spill to is full too."""
+    outcome = Outcome("disk full: spill")
+    spill = Path(tempfile.mkdtemp(dir=setting.folder))
+    _mount(spill, SPILL_BYTES)
+    with three_nodes(spill) as nodes, trial(setting, outcome, nodes.steps) as made:
+        with hoard_objects(nodes):
+            require_done(made.start(RAY, nodes.environment), made.steps, InputError.exit_code)
+        outcome.kills += 1
+        made.steps.mark_kill()
+        words = made.steps.last_words()
+        if "spills to is full; make room there, then rerun\nexit code 3" not in words:
+            outcome.problems.append(f"does not say that the spill folder is full: {words}")
+        outcome.problems += [f"{path}: committed" for path in made.paths("embeddings/*/*/manifests/*")]
+        _mount(spill, ENOUGH, "remount")
+        require_done(made.start(RAY, nodes.environment), made.steps)
     return outcome
 
 
@@ -93,4 +114,5 @@ def _complaints(made: Trial, small: Path) -> list[str]:
 
 if __name__ == "__main__":
     known = pickle.loads(Path(sys.argv[1], "setting.pickle").read_bytes())
-    sys.stdout.write(json.dumps(asdict(_try(known, sys.argv[2], float(sys.argv[3])))) + "\n")
+    done = _try_spilling(known) if sys.argv[2] == "spill" else _try(known, sys.argv[2], float(sys.argv[3]))
+    sys.stdout.write(json.dumps(asdict(done)) + "\n")

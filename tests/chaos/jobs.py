@@ -43,6 +43,8 @@ class Size:
 SHORT = Size(num_texts=120, num_shards=4)
 LONG = Size(num_texts=2000, num_shards=24, hidden_size=256)
 BUSY = Size(num_texts=4000, num_shards=50, hidden_size=512)
+# One shard of tokens that do not fit into a message, so that they need memory for objects.
+WIDE = Size(num_texts=24_000, num_shards=1)
 HEAVY = Size(num_texts=6000, num_shards=100, hidden_size=768)
 
 

@@ -67,19 +67,19 @@ class Nodes:
 
 
 @contextmanager
-def three_nodes(extra: dict[str, str] | None = None) -> Iterator[Nodes]:
-    """The cluster for the time of a `with` block. `extra` are variables of its nodes and jobs."""
+def three_nodes(spill: Path | None = None) -> Iterator[Nodes]:
+    """The cluster for the time of a `with` block. `spill`: where its nodes put objects that memory has no room for."""
     # sockets lie below this folder, and their paths may have 107 characters
     folder = tempfile.mkdtemp(prefix="tr-", dir="/tmp")
     steps = Steps(Path(folder, "steps"))
-    variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), **(extra or {})}
+    variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     variables["RAY_BACKEND_LOG_LEVEL"] = "fatal"  # a dead worker is what we are here for; Ray reports each at length
     own = {"RAY_TMPDIR": folder, "THETA_RAY_STEPS": str(steps.folder)}
     environment = {**os.environ, **variables, **own, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)}
     environment.pop("RAY_ADDRESS", None)
     with open(Path(folder, "holder.log"), "wb") as log:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.nodes"],
+            [sys.executable, "-m", "tests.chaos.nodes", *([str(spill)] if spill else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -114,6 +114,8 @@ def _hold() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Ray prints to standard output too
     node: dict[str, Any] = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    if sys.argv[1:]:
+        node["object_spilling_directory"] = sys.argv[1]
     cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0, "_system_config": SETTINGS})
     nodes = [cluster.add_node(num_cpus=1, **node) for _ in range(NUM_WORKER_NODES)]
     _say(answers, cluster.address)
