@@ -1,4 +1,4 @@
-"""A disk that runs full: for tables, temporary files or what Ray spills. `python -m tests.chaos.full_disk` is one trial.
+"""A disk that runs full: for tables, temporary files or what Ray spills. `python -m tests.chaos.full_disk`: one trial.
 
 It runs in a mount namespace of its own, where a small tmpfs takes the place of the folder. The namespace goes
 with the process, and so do the mounts, whatever happens.

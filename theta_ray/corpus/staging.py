@@ -40,7 +40,7 @@ def writing(uri: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A parquet writer whose file is put under `uri` at the end."""
     with tempfile.TemporaryDirectory(prefix="theta-ray-") as folder:
         local = os.path.join(folder, "part.parquet")
-        with pq.ParquetWriter(local, schema, compression="lz4") as writer:
+        with access(local), pq.ParquetWriter(local, schema, compression="lz4") as writer:
             yield writer
         create_from_file(uri, local)  # one that is there already came from the same inputs
 
