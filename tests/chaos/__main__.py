@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -153,23 +154,27 @@ def main() -> int:
     options = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
     failed, lines = False, []
-    for line, failures in _run(options):
+    folder = Path(tempfile.mkdtemp(prefix="theta-ray-chaos-"))
+    for line, failures in _run(options, folder):
         lines.append(line)
         _say(line)
         for failure in failures:
             failed = True
             _say(f"FAILED: {failure}")
+    if failed:
+        _say(f"\nroots of what failed, and all output: {folder}")
+    else:
+        shutil.rmtree(folder)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return int(failed)
 
 
-def _run(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+def _run(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Lines of the table, each with what is not as promised."""
     for line in (*_place(), "", HEAD, RULE):
         yield line, []
-    folder = Path(tempfile.mkdtemp(prefix="theta-ray-chaos-"))
     with ExitStack() as stack:
         stand = Stand(folder, stack, options.scale, options.seed)
         for name in options.only:
@@ -180,7 +185,6 @@ def _run(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
                 yield f"| {name}: not counted | - | - | - | - | - | - | - |", [traceback.format_exc()]
                 continue
             yield _row(outcome), outcome.failures(recomputed)
-    _say(f"\nroots of what failed, and all output: {folder}")
 
 
 def _row(outcome: Outcome) -> str:

@@ -59,6 +59,7 @@ def kill_workers_at_step(setting: Setting, nodes: Nodes, target: str, times: int
     with trial(setting, outcome, nodes.steps) as made:
         made.steps.kill_at(target, times)
         require_done(made.start(RAY, nodes.environment), made.steps)
+        made.steps.mark_kills_at(target)
         outcome.kills = made.steps.num_kills
         if outcome.kills != times:
             outcome.problems.append(f"{target}: {outcome.kills} kills of {times}")

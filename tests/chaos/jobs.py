@@ -188,6 +188,11 @@ class Steps:
         """Something was killed now: what was computed before and is computed again was lost by it."""
         self._marks.append(len(self.lines()))
 
+    def mark_kills_at(self, target: str) -> None:
+        """The first that came to this step were killed there."""
+        places = [number for number, line in enumerate(self.lines(), start=1) if f" {target} " in line]
+        self._marks += places[: self.num_kills]
+
     @property
     def num_kills(self) -> int:
         """How many processes the file `kill` has ended."""
