@@ -124,7 +124,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.usefixtures("minilm")
 def test_a_submitted_job_embeds_under_token_authentication(token_head: Head, raw: str, tmp_path: Path) -> None:
-    result = token_head.submit("--root", str(tmp_path), "--set", raw)
+    # the planted damage is a large share of so few posts
+    options = ["--set", raw, "--set", "corpus.max_damaged_share=1"]
+    result = token_head.submit("--root", str(tmp_path), *options)
     assert result.returncode == 0, result.stdout[-4000:]
     assert read_table(str(tmp_path), "embeddings").num_rows == 120
 
