@@ -115,12 +115,21 @@ def create_same(uri: str, data: bytes) -> bytes | None:
 class ShardWriter:
     """Writes one shard: row groups into a local file, then the object under its fixed name.
 
-    Used as a context manager; nothing is visible until `publish` has returned.
+    Used as a context manager; nothing is visible until `publish` has returned. `made_on` names what
+    the bytes depend on beside the recipe (device, batch size); it goes into the object's metadata.
     """
 
-    def __init__(self, partition: Partition, shard: str, schema: pa.Schema) -> None:
+    def __init__(
+        self, partition: Partition, shard: str, schema: pa.Schema, *, made_on: dict[str, Any] | None = None
+    ) -> None:
         self.partition, self.shard, self.num_rows = partition, shard, 0
-        identity = {"table": partition.table, "fingerprint": partition.fingerprint, "shard": shard}
+        identity: dict[str, Any] = {
+            "table": partition.table,
+            "fingerprint": partition.fingerprint,
+            "shard": shard,
+        }
+        identity |= {"made_on": made_on} if made_on else {}
+        self._is_exact = made_on is None or made_on["device"] == "cpu"
         self._schema = schema.with_metadata({METADATA_KEY: canonical_json(identity)})
         self._folder = tempfile.TemporaryDirectory(prefix="theta-ray-")
         self._file = os.path.join(self._folder.name, "shard.parquet")
@@ -156,7 +165,7 @@ class ShardWriter:
     ) -> Record:
         """Put the object and its record in place; an attempt that was first wins if it made the same.
 
-        Without `difference` the same is the same bytes.
+        The same is the same bytes; made on something else, what `difference` finds no fault with.
 
         Raises:
             StageError: an earlier attempt made something else.
@@ -165,29 +174,32 @@ class ShardWriter:
             self._writer.close()
         table, uri = self.partition.table, self.partition.at(f"{self.shard}.parquet")
         reached("shard_computed", table, self.shard)
-        if not create_from_file(uri, self._file):
-            self._take_over(uri, difference)
+        exact = create_from_file(uri, self._file) or self._take_over(uri, difference)
         reached("shard_created", table, self.shard)
         num_bytes, sha256 = os.path.getsize(self._file), file_sha256(self._file)
         record = Record(self.shard, self.num_rows, num_bytes, sha256, quarantined or {}, details or {}, epoch)
-        record = _create_record(self.partition, record, exact=difference is None)
+        record = _create_record(self.partition, record, exact=exact and self._is_exact)
         reached("record_created", table, self.shard)
         return record
 
-    def _take_over(self, uri: str, difference: Difference | None) -> None:
-        """Go on with what is under our name, if it is what we have made."""
+    def _take_over(self, uri: str, difference: Difference | None) -> bool:
+        """Go on with what is under our name, if it is what we have made. True: to the byte."""
         there = os.path.join(self._folder.name, "there.parquet")
         get_file(uri, there)
         mine, other = file_sha256(self._file), file_sha256(there)
         if mine == other:
-            return
-        why = "other bytes" if difference is None else difference(pq.read_table(self._file), pq.read_table(there))
+            return True
+        same_kind = pq.read_schema(there).metadata == self._schema.metadata
+        why: str | None = "other bytes"
+        if difference is not None and not (self._is_exact and same_kind):
+            why = difference(pq.read_table(self._file), pq.read_table(there))
         if why is not None:
             raise StageError(
                 f"{uri}: holds SHA-256 {other} where this attempt made {mine} ({why}); "
-                "remove that object if it was made on another kind of machine, then rerun"
+                "look at what has changed, remove that object, then rerun"
             )
         os.replace(there, self._file)
+        return False
 
 
 def _create_record(partition: Partition, record: Record, *, exact: bool) -> Record:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.models import save_bert
@@ -22,6 +26,7 @@ from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.errors import ConflictError, CostLimitError, StageError
 from theta_ray.manifest import identity_of, list_versions, read_manifest
 from theta_ray.schemas import embeddings_schema
+from theta_ray.store import canonical_json
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +73,41 @@ def test_an_attempt_that_made_other_bytes_is_an_error_with_both_hashes(config: C
     shard = Path(partition.at(f"{first}.parquet"))
     shard.write_bytes(Path(partition.at(f"{sorted(all_records(partition))[0]}.parquet")).read_bytes())
     with pytest.raises(
-        StageError, match=r"holds SHA-256 [0-9a-f]{64} where this attempt made [0-9a-f]{64} \(other bytes\)"
+        StageError, match=r"holds SHA-256 [0-9a-f]{64} where this attempt made [0-9a-f]{64} \(other values of doc_id\)"
     ):
         embed.run(config, DAY)
     assert read_manifest(partition) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "batch_tokens", "told"),
+    [(1e-4, 64, None), (1e-2, 64, "vectors differ by up to 0.01"), (1e-4, 1024, "other bytes")],
+    ids=["within the tolerance", "beyond it", "with the same batches"],
+)
+def test_an_attempt_with_other_batches_may_differ_in_the_last_bits(
+    config: Config, difference: float, batch_tokens: int, told: str | None
+) -> None:
+    embed.run(config, DAY)
+    partition = find_partition(config.root, "embeddings")
+    for folder in ("manifests", "run_cards", "records"):
+        shutil.rmtree(partition.at(folder))
+    shard = sorted(Path(partition.path).glob("*.parquet"))[0]
+    made = pq.read_table(shard)
+    identity = json.loads(made.schema.metadata[b"theta_ray"])
+    assert identity["made_on"]["batch_tokens"] == config.resources.batch_tokens
+    identity["made_on"]["batch_tokens"] = batch_tokens
+    flat = pa.array(made["embedding"].combine_chunks().flatten().to_numpy() + np.float32(difference))
+    vectors = pa.FixedSizeListArray.from_arrays(flat, type=made.schema.field("embedding").type)
+    made = made.set_column(1, made.schema.field("embedding"), vectors)
+    pq.write_table(made.replace_schema_metadata({"theta_ray": canonical_json(identity)}), shard)
+    before = shard.read_bytes()
+    if told is None:
+        embed.run(config, DAY)
+        assert shard.read_bytes() == before
+        assert all_records(partition)[shard.stem].sha256 == hashlib.sha256(before).hexdigest()
+    else:
+        with pytest.raises(StageError, match=rf"\({told}"):
+            embed.run(config, DAY)
 
 
 def table(vectors: Any, ids: tuple[str, ...] = ("a", "b")) -> pa.Table:

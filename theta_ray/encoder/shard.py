@@ -7,9 +7,11 @@ corpus row groups -> texts, each distinct one once -> token sequences          (
 
 from __future__ import annotations
 
+import platform
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from theta_ray.store import Partition, ShardWriter, find_record, read_shard
 
 # Below this many texts a shard says nothing about whether all vectors are alike.
 MIN_TEXTS_FOR_SPREAD = 8
-# Two attempts on GPUs may choose other kernels; on CPUs of one kind the same bytes are demanded.
+# Two attempts on GPUs, other processors or with other batches choose other kernels; else the same bytes are demanded.
 GPU_MAX_DIFFERENCE, GPU_MIN_COSINE = 1e-3, 0.9999
 
 
@@ -224,14 +226,31 @@ def write_shard(
         pa.FixedSizeListArray.from_arrays(flat, job.dim),
         pa.array(tokens_per_text[text_of_kept], pa.int32()),
     ]
-    with ShardWriter(job.embeddings, shard.task.shard, schema) as writer:
+    with ShardWriter(job.embeddings, shard.task.shard, schema, made_on=made_on(job)) as writer:
         writer.write(pa.Table.from_arrays(columns, names=schema.names))
-        difference = None if job.device == "cpu" else vector_difference
-        return writer.publish(quarantined=counts, details=details, epoch=job.epoch, difference=difference)
+        return writer.publish(quarantined=counts, details=details, epoch=job.epoch, difference=vector_difference)
+
+
+def made_on(job: EmbedJob) -> dict[str, Any]:
+    """What the last bits of a vector depend on beside recipe and text: kernels, and which texts share a batch."""
+    import torch
+
+    device = torch.cuda.get_device_name() if job.device.startswith("cuda") else "cpu"
+    return {"device": device, "processor": _processor(), "torch": torch.__version__, "batch_tokens": job.batch_tokens}
+
+
+@lru_cache(maxsize=1)
+def _processor() -> str:
+    """The CPU's own name; its architecture where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def vector_difference(mine: pa.Table, there: pa.Table) -> str | None:
-    """Why two attempts on GPUs are not the same shard; None: same ids, vectors within the stated tolerance."""
+    """Why two attempts on GPUs, or on other machines, are not the same shard; None: they are within the tolerance."""
     for name in ("doc_id", "num_tokens"):
         if not mine[name].equals(there[name]):
             return f"other values of {name}"
