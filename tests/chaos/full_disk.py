@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -45,7 +44,8 @@ def fill_disk(setting: Setting, what: str, share: float) -> Outcome:
     """Run the job with a disk for tables or temporary files that has a share of what is needed; then with enough."""
     command = namespace()
     assert command is not None, "ask namespace() first"
-    (setting.folder / "setting.pickle").write_bytes(pickle.dumps(setting))
+    values = {**vars(setting), "ids": sorted(setting.ids)}
+    (setting.folder / "setting.json").write_text(json.dumps(values, default=str))
     trial_command = [*command, sys.executable, "-m", "tests.chaos.full_disk", str(setting.folder), what, str(share)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(trial_command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=environment)
@@ -112,7 +112,14 @@ def _complaints(made: Trial, small: Path) -> list[str]:
     return found + [f"{path}: committed" for path in made.paths("embeddings/*/*/manifests/*")]
 
 
+def _read_setting(path: Path) -> Setting:
+    values = json.loads(path.read_text())
+    folder, recipe = Path(values.pop("folder")), Path(values.pop("recipe"))
+    ids, steps = frozenset(values.pop("ids")), tuple(values.pop("steps"))
+    return Setting(folder, recipe, ids, steps=steps, **values)
+
+
 if __name__ == "__main__":
-    known = pickle.loads(Path(sys.argv[1], "setting.pickle").read_bytes())
+    known = _read_setting(Path(sys.argv[1], "setting.json"))
     done = _try_spilling(known) if sys.argv[2] == "spill" else _try(known, sys.argv[2], float(sys.argv[3]))
     sys.stdout.write(json.dumps(asdict(done)) + "\n")
