@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -196,8 +197,7 @@ def test_a_twentieth_of_throttled_requests_costs_less_than_twice_the_time(s3: S3
             with broken({"slow_down": share}, seed=number) as proxy:
                 measured.append(_seconds_of_a_batch(s3.root("time")))
             assert (proxy.injected["slow_down"] > 0) == (share > 0)
-    # the round of each that other programs disturbed least
-    assert min(seconds[0.05]) < 2 * min(seconds[0.0])
+    assert statistics.median(seconds[0.05]) < 2 * statistics.median(seconds[0.0])
 
 
 @pytest.mark.usefixtures("impatient")

@@ -126,26 +126,26 @@ def test_one_row_in_a_thousand_is_within_the_budget(tmp_path: Path) -> None:
 def test_the_share_that_is_told_is_enough() -> None:
     summaries = [{"num_rows_in": 7001, "quarantined": {"bad_time": 11}, "examples": {"bad_time": "a#1"}}]
     with pytest.raises(StageError) as told:
-        check_damage("/root", summaries, 0.001)
+        check_damage("/data", summaries, 0.001)
     share = float(str(told.value).rsplit(" ", 1)[1])
-    check_damage("/root", summaries, share)
+    check_damage("/data", summaries, share)
 
 
 def test_filtered_rows_do_not_count_as_damage() -> None:
-    check_damage("/root", [{"num_rows_in": 2, "quarantined": {"too_short": 2}, "examples": {}}], 0)
+    check_damage("/data", [{"num_rows_in": 2, "quarantined": {"too_short": 2}, "examples": {}}], 0)
 
 
 def test_rows_that_do_not_add_up_stop_the_job() -> None:
-    check_balance("/root", 10, 7, 2, 1)
+    check_balance("/data", 10, 7, 2, 1)
     with pytest.raises(StageError, match="10 rows in, 7 kept, 2 quarantined and 0 skipped"):
-        check_balance("/root", 10, 7, 2, 0)
+        check_balance("/data", 10, 7, 2, 0)
 
 
 def test_vectors_that_are_none_have_a_budget_too() -> None:
     counts = {"non_finite_embedding": 1, "zero_embedding": 3}
-    check_vectors("/root/e", counts, 4000, 0.001, "d1")
+    check_vectors("/data/embeddings", counts, 4000, 0.001, "d1")
     with pytest.raises(StageError, match=r"4 of 3999 rows .*\(zero_embedding 3, non_finite_embedding 1\).*look at d1"):
-        check_vectors("/root/e", counts, 3999, 0.001, "d1")
+        check_vectors("/data/embeddings", counts, 3999, 0.001, "d1")
 
 
 def test_what_an_unreadable_file_says_cannot_steer_a_terminal() -> None:
