@@ -30,9 +30,9 @@ from theta_ray.errors import (
     InputError,
     PreemptedError,
     ThetaError,
-    WorkerLostError,
 )
 from theta_ray.progress import HEARTBEAT_SECONDS, Progress
+from theta_ray.ray_errors import result_of
 from theta_ray.recipe_files import load_config
 from theta_ray.runcard import Plan
 from theta_ray.terminal import escaped_lines, masked_secrets
@@ -267,33 +267,3 @@ def map_tasks(
         done, running = ray.wait(running, timeout=HEARTBEAT_SECONDS)
         for reference in done:
             yield result_of(reference)
-
-
-def result_of(reference: Any) -> Any:
-    """`ray.get`, with what the worker raised instead of Ray's wrapping of it."""
-    import ray
-
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayError as error:
-        raise_cause(error)
-
-
-def raise_cause(error: BaseException) -> NoReturn:
-    """Raise what lies at the bottom of an error of Ray: our own error, a lost worker, or itself."""
-    import ray
-
-    lost = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
-    full = (ray.exceptions.OutOfDiskError, ray.exceptions.ObjectStoreFullError)
-    cause: BaseException | None = error
-    while cause is not None:
-        # Ray's wrapper is of the cause's class too, but its text is a traceback
-        if isinstance(cause, ThetaError) and not isinstance(cause, ray.exceptions.RayTaskError):
-            raise type(cause)(str(cause).splitlines()[0]) from None  # Ray adds lines of advice to the text
-        if isinstance(cause, lost):
-            said = str(cause).splitlines()[0]
-            raise WorkerLostError(f"a worker was lost too often: {said}; rerun to go on") from error
-        if isinstance(cause, full):
-            raise InputError("the folder that a node's Ray spills to is full; make room there, then rerun") from error
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    raise error

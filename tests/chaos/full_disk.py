@@ -82,8 +82,9 @@ def _try_spilling(setting: Setting) -> Outcome:
         outcome.kills += 1
         made.steps.mark_kill()
         words = made.steps.last_words()
-        if "spills to is full; make room there, then rerun\nexit code 3" not in words:
-            outcome.problems.append(f"does not say that the spill folder is full: {words}")
+        full = rf"{re.escape(str(spill))} is too full \([\d,]+ of {SPILL_BYTES:,} bytes free\)"
+        if not re.search(rf"\nnode \S+: Ray's spill folder {full}; make room there, then rerun\nexit code 3", words):
+            outcome.problems.append(f"does not say which spill folder is full, and how full: {words}")
         outcome.problems += [f"{path}: committed" for path in made.paths("embeddings/*/*/manifests/*")]
         _mount(spill, ENOUGH, "remount")
         require_done(made.start(RAY, nodes.environment), made.steps)

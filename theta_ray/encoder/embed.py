@@ -30,8 +30,9 @@ from theta_ray.errors import CostLimitError, InputError
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import read_manifest
 from theta_ray.progress import Progress
+from theta_ray.ray_errors import raise_cause
 from theta_ray.runcard import Plan, PlanStep, RunCard, load_run_card
-from theta_ray.runtime import cluster, raise_cause
+from theta_ray.runtime import cluster
 from theta_ray.store import Record, finished_shards, read_records
 
 logger = logging.getLogger(__name__)
