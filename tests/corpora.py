@@ -11,7 +11,10 @@ import pyarrow as pa
 
 from theta_ray.config import Columns, Config, Corpus, Encoder, Input, Recipe, Resources
 from theta_ray.corpus.document import Document, Rejected, Row, Unit
+from theta_ray.corpus.phases import quarantine_of
 from theta_ray.corpus.readers import READERS
+from theta_ray.corpus.survey import partition_of
+from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.store import Partition
 from theta_ray.table import open_table
 
@@ -38,6 +41,11 @@ def write_jsonl(path: Path, records: list[Any]) -> Path:
     return path
 
 
+def posts(count: int, **values: str) -> list[dict[str, str]]:
+    """Records of so many documents, all of them with these `values`."""
+    return [{"id": f"d{i}", "text": f"text number {i}", "user": f"u{i % 7}", **values} for i in range(count)]
+
+
 def unit_of(path: Path, start: int = 0, stop: int | None = None) -> Unit:
     """A whole file, or a part of one."""
     return Unit(str(path), 0, path.stat().st_size, start, stop)
@@ -57,6 +65,17 @@ def documents(rows: list[Row]) -> list[Document]:
 def reasons(rows: list[Row]) -> list[str]:
     """Why the others did not."""
     return [row.reason for row in rows if isinstance(row, Rejected)]
+
+
+def corpus_of(config: Config) -> pa.Table:
+    """The committed corpus."""
+    return table_of(partition_of(config, DAY), CORPUS)
+
+
+def quarantine_rows(config: Config) -> list[tuple[str, str]]:
+    """Reason and place (file and row) of the committed quarantine."""
+    rows = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE).to_pylist()
+    return [(row["reason"], row["source_ref"].rsplit("/", 1)[-1]) for row in rows]
 
 
 def table_of(partition: Partition, schema: pa.Schema) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.forked import JobForks, job_forks
-from tests.chaos.jobs import LONG, SHORT, Setting, make_setting
+from tests.chaos.jobs import BUSY, LONG, SHORT, Setting, make_setting
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,12 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 def long(tmp_path_factory: pytest.TempPathFactory) -> Setting:
     """A job of two dozen shards and some seconds: for what happens at random times."""
     return make_setting(tmp_path_factory.mktemp("long"), LONG)
+
+
+@pytest.fixture(scope="session")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """A job of fifty shards that take a while each: for what happens to some of several workers."""
+    return make_setting(tmp_path_factory.mktemp("busy"), BUSY)
 
 
 @pytest.fixture(scope="session")

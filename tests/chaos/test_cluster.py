@@ -7,15 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.cluster_kills import kill_actors, kill_ray_drivers, kill_raylets
-from tests.chaos.jobs import BUSY, Setting, make_setting
+from tests.chaos.jobs import Setting
 from tests.chaos.nodes import NUM_WORKER_NODES, Nodes, three_nodes
 
 pytestmark = [pytest.mark.chaos, pytest.mark.ray]
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Setting:
-    return make_setting(tmp_path_factory.mktemp("busy"), BUSY)
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,13 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from tests.conftest import S3, environment
+from tests.conftest import S3, s3_client
 from tests.small_jobs import all_records
 from theta_ray.config import Resources
 from theta_ray.errors import InputError
 from theta_ray.lease import holding, is_held
 from theta_ray.manifest import commit, read_manifest
 from theta_ray.objects import create, exists, open_filesystem, read_bytes
-from theta_ray.s3 import of_process
 from theta_ray.store import Partition, ShardWriter, read_shard
 from theta_ray.table import open_table
 
@@ -118,10 +117,8 @@ def test_nothing_is_there_before_it_is_written(partition: Partition) -> None:
 
 @pytest.fixture
 def wrong_secret(s3: S3) -> Iterator[S3]:
-    of_process.cache_clear()
-    with environment({"AWS_SECRET_ACCESS_KEY": "not the secret"}):
+    with s3_client({"AWS_SECRET_ACCESS_KEY": "not the secret"}):
         yield s3
-    of_process.cache_clear()
 
 
 def test_a_wrong_secret_is_refused_in_one_clear_line(wrong_secret: S3) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.models import save_bert
-from tests.small_jobs import DAY, find_partition, make_config, make_texts, write_jsonl
+from tests.small_jobs import DAY, find_partition, make_texts, write_jsonl
 from theta_ray import clean_up
 from theta_ray.config import CleanUp, Config
 from theta_ray.encoder import embed
@@ -20,17 +19,6 @@ from theta_ray.lease import holding, is_held
 from theta_ray.manifest import list_versions
 from theta_ray.store import Partition
 from theta_ray.table import open_table
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture
-def config(tmp_path: Path, bert: Path) -> Config:
-    raw = write_jsonl(tmp_path / "raw" / "a.jsonl", make_texts(60))
-    return make_config(raw, str(tmp_path / "root"), bert, corpus={"shard_bytes": 1500})
 
 
 def cleaning(config: Config, **settings: Any) -> Config:

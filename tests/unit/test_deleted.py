@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import save_bert
 from tests.small_jobs import DAY, find_partition, make_config, read_table, write_jsonl
 from theta_ray import clean_up
 from theta_ray.config import CleanUp, Config
@@ -17,11 +16,6 @@ from theta_ray.manifest import list_versions, read_manifest
 
 TEXTS = [f"text of person number {i}" for i in range(30)]
 SECRET_TEXT, SECRET_ID = "text of person number 7", "d7"
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture

@@ -22,17 +22,6 @@ from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import read_manifest
 
 
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture
-def config(tmp_path: Path, bert: Path) -> Config:
-    raw = write_jsonl(tmp_path / "raw" / "a.jsonl", make_texts(120))
-    return make_config(raw, str(tmp_path / "root"), bert, corpus={"shard_bytes": 1500})
-
-
 def vectors_of(table: pa.Table) -> np.ndarray:
     column = table.column("embedding").combine_chunks()
     return column.values.to_numpy().reshape(len(table), -1)

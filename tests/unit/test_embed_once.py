@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.models import save_bert
-from tests.small_jobs import DAY, all_records, find_partition, make_config, make_texts, read_table, write_jsonl
+from tests.small_jobs import DAY, all_records, find_partition, read_table
 from theta_ray.config import Config, Resources
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job
@@ -27,17 +26,6 @@ from theta_ray.errors import ConflictError, CostLimitError, StageError
 from theta_ray.manifest import identity_of, list_versions, read_manifest
 from theta_ray.schemas import embeddings_schema
 from theta_ray.store import canonical_json
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture
-def config(tmp_path: Path, bert: Path) -> Config:
-    raw = write_jsonl(tmp_path / "raw" / "a.jsonl", make_texts(120))
-    return make_config(raw, str(tmp_path / "root"), bert, corpus={"shard_bytes": 1500})
 
 
 def test_a_version_names_the_corpus_version_that_it_was_made_from(config: Config) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models import SENTENCES, save_bert, save_qwen3
+from tests.models import SENTENCES, save_qwen3
 from theta_ray.config import Embed, Encoder
 from theta_ray.encoder.encoder import TextEncoder
 from theta_ray.encoder.packing import plan_batches
@@ -20,14 +20,10 @@ from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import InputError, StageError, ThetaError
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("saved"))
-
-
 @pytest.fixture
-def bert(saved: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved, tmp_path / "bert"))
+def bert(bert: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(bert, tmp_path / "bert"))
 
 
 class Payload:

@@ -13,18 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.models import save_bert
 from tests.small_jobs import DAY, make_recipe, make_texts, save_recipe
 from theta_ray.terminal import escaped, escaped_lines, masked_secrets
 
 CANARY = "canary0f1e2d3c4b5a6978"
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "THETA_RAY_AUTHOR_KEY")
 AUTHORS = [f"raw-author-{number:04d}" for number in range(40)]
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ def load(folder: Path, embed: Embed | None = None, **encoder: Any) -> TextEncode
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture(scope="module")
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_roberta(tmp_path_factory.mktemp("roberta"))
 

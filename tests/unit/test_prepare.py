@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.corpora import DAY, config_of, jsonl_input, table_of, write_jsonl
+from tests.corpora import DAY, config_of, corpus_of, jsonl_input, posts, quarantine_rows, table_of, write_jsonl
 from theta_ray.config import Columns, Input
 from theta_ray.corpus import prepare
 from theta_ray.corpus.phases import quarantine_of
@@ -16,19 +16,6 @@ from theta_ray.errors import ConfigError, InputError
 from theta_ray.manifest import read_manifest
 from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.store import ROWS_PER_GROUP
-
-
-def posts(count, **values):
-    return [{"id": f"d{i}", "text": f"text number {i}", "user": f"u{i % 7}", **values} for i in range(count)]
-
-
-def corpus_of(config):
-    return table_of(partition_of(config, DAY), CORPUS)
-
-
-def quarantine(config):
-    rows = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE).to_pylist()
-    return [(row["reason"], row["source_ref"].rsplit("/", 1)[-1]) for row in rows]
 
 
 def test_documents_are_committed_with_their_figures(tmp_path):
@@ -82,7 +69,7 @@ def test_later_rows_with_the_same_id_are_turned_away(tmp_path):
     config = config_of(tmp_path, jsonl_input(folder), shard_bytes=1)
     prepare.run(config, DAY)
     assert corpus_of(config)["text"].to_pylist() == ["first", "other"]
-    assert [reason for reason, _ in quarantine(config)] == ["duplicate_id", "duplicate_id"]
+    assert [reason for reason, _ in quarantine_rows(config)] == ["duplicate_id", "duplicate_id"]
 
 
 def test_a_text_is_not_lost_when_the_row_that_had_it_first_goes(tmp_path):
@@ -114,7 +101,7 @@ def test_filters_turn_rows_away_with_a_reason_and_without_their_text(tmp_path):
     config = config_of(tmp_path, jsonl_input(path, lang="lang"), **values)
     prepare.run(config, DAY)
     assert corpus_of(config)["lang"].to_pylist() == ["en"]
-    reasons = [reason for reason, _ in quarantine(config)]
+    reasons = [reason for reason, _ in quarantine_rows(config)]
     assert reasons == ["too_short", "too_long", "missing_text", "other_language", "other_language"]
     rejects = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE)
     assert "bonjour" not in str(rejects.to_pylist())
@@ -283,4 +270,4 @@ def test_more_rejections_than_a_batch_are_all_kept(tmp_path):
     path = write_jsonl(tmp_path / "in" / "a.jsonl", [*posts(1), *({"id": "x"} for _ in range(5000))])
     config = config_of(tmp_path, jsonl_input(path), max_damaged_share=1)
     assert prepare.run(config, DAY).quarantined == {"missing_text": 5000}
-    assert len(quarantine(config)) == 5000
+    assert len(quarantine_rows(config)) == 5000

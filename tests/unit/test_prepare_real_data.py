@@ -7,11 +7,9 @@ from collections import Counter
 import pyarrow.compute as pc
 import pytest
 
-from tests.corpora import DAY, config_of, documents, read, reasons, table_of
+from tests.corpora import DAY, config_of, corpus_of, documents, read, reasons
 from theta_ray.config import Columns, Input
 from theta_ray.corpus import prepare
-from theta_ray.corpus.survey import partition_of
-from theta_ray.schemas import CORPUS
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +22,7 @@ def run(tmp_path_factory, shared_data):
         card = prepare.run(config, DAY)
         figures = card.figures
         assert figures["documents_in"] == figures["documents_kept"] + sum(card.quarantined.values())
-        return card, table_of(partition_of(config, DAY), CORPUS)
+        return card, corpus_of(config)
 
     return run_one
 

@@ -7,29 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.corpora import DAY, config_of, jsonl_input, table_of, write_jsonl
+from tests.corpora import DAY, config_of, corpus_of, jsonl_input, posts, quarantine_rows, write_jsonl
 from theta_ray.config import Columns, Input
 from theta_ray.corpus import prepare, staging
 from theta_ray.corpus.phases import quarantine_of, write_shard
 from theta_ray.corpus.survey import look, partition_of
 from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import manifest_digest, read_manifest
-from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.store import finished_shards
 from theta_ray.table import open_table
-
-
-def posts(count, **values):
-    return [{"id": f"d{i}", "text": f"text number {i}", "user": f"u{i % 7}", **values} for i in range(count)]
-
-
-def corpus_of(config):
-    return table_of(partition_of(config, DAY), CORPUS)
-
-
-def quarantine(config):
-    rows = table_of(quarantine_of(partition_of(config, DAY)), QUARANTINE).to_pylist()
-    return [(row["reason"], row["source_ref"].rsplit("/", 1)[-1]) for row in rows]
 
 
 def manifest_bytes(config):
@@ -171,7 +157,7 @@ def test_one_shard_and_many_hold_the_same_rows(tmp_path):
         config = config_of(tmp_path, jsonl_input(path), shard_bytes=shard_bytes, duplicates="drop", max_damaged_share=1)
         card = prepare.run(config, DAY)
         tables.append(corpus_of(config))
-        refused.append(sorted(quarantine(config)))
+        refused.append(sorted(quarantine_rows(config)))
     assert card.figures["shards"] > 20
     assert tables[0] == tables[1] == tables[2]
     assert refused[0] == refused[1] == refused[2]
@@ -186,7 +172,7 @@ def test_many_buckets_resolve_as_one(tmp_path, monkeypatch):
     monkeypatch.setattr("theta_ray.corpus.duplicates.BUCKET_KEYS", 50)
     prepare.run(many, DAY)
     assert corpus_of(one).equals(corpus_of(many))
-    assert sorted(quarantine(one)) == sorted(quarantine(many))
+    assert sorted(quarantine_rows(one)) == sorted(quarantine_rows(many))
 
 
 def test_parquet_is_cut_at_row_groups(tmp_path):

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.models import save_bert
 from tests.small_jobs import DAY, make_config, make_texts, write_jsonl
 from theta_ray.config import Config
 from theta_ray.encoder import embed, preview
@@ -16,10 +15,10 @@ from theta_ray.errors import InputError
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def config(tmp_path: Path, bert: Path) -> Config:
     texts = [*make_texts(61), "the same text", "the same text"]
     raw = write_jsonl(tmp_path / "raw" / "a.jsonl", texts)
-    return make_config(raw, str(tmp_path / "root"), save_bert(tmp_path / "bert"))
+    return make_config(raw, str(tmp_path / "root"), bert)
 
 
 def test_neighbours_equal_a_full_sort() -> None:

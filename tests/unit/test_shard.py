@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.models import save_bert
-from tests.small_jobs import DAY, make_config, make_texts, write_jsonl
+from tests.small_jobs import DAY, make_texts
 from theta_ray.config import Config, Embed, Encoder
 from theta_ray.encoder import embed
 from theta_ray.encoder.encoder import TextEncoder
@@ -21,17 +20,6 @@ from theta_ray.encoder.source import resolve_model
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard, plan_tasks
 from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import read_manifest
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture
-def config(tmp_path: Path, bert: Path) -> Config:
-    raw = write_jsonl(tmp_path / "raw" / "a.jsonl", make_texts(120))
-    return make_config(raw, str(tmp_path / "root"), bert, corpus={"shard_bytes": 1500})
 
 
 def test_problem_vectors_are_told_apart() -> None:

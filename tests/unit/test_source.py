@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.models import save_bert
 from theta_ray.config import Encoder
 from theta_ray.encoder.source import (
     folder_digest,
@@ -21,8 +20,9 @@ from theta_ray.errors import ConfigError, InputError
 
 
 @pytest.fixture
-def bert(tmp_path: Path) -> Path:
-    return save_bert(tmp_path / "bert")
+def bert(bert: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(bert, tmp_path / "bert"))
 
 
 def write_modules(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models import save_bert
-from tests.small_jobs import DAY, find_partition, make_config, make_texts, write_jsonl
+from tests.small_jobs import DAY, find_partition, write_jsonl
 from theta_ray.config import Config
 from theta_ray.encoder import embed
 from theta_ray.stale import compare_inputs, compare_settings, cut
@@ -52,17 +51,6 @@ def test_settings_that_differ_are_told_by_their_path() -> None:
 def test_long_lists_of_reasons_are_cut_with_their_number() -> None:
     assert cut([str(i) for i in range(10)]) == [str(i) for i in range(10)]
     assert cut([str(i) for i in range(1500)])[-1] == "... and 1,490 more"
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture
-def config(tmp_path: Path, bert: Path) -> Config:
-    raw = write_jsonl(tmp_path / "raw" / "a.jsonl", make_texts(40))
-    return make_config(raw, str(tmp_path / "root"), bert, corpus={"shard_bytes": 1500})
 
 
 def reasons(config: Config) -> list[str]:
