@@ -139,6 +139,8 @@ class Encoder(Strict):
     """Other weights are refused. Several files: hash of the lines `<sha256>  <name>`, sorted by name."""
     adapter: str | None = None
     """PEFT adapter folder (safetensors) put on top of the model."""
+    num_layers: Annotated[int, Field(ge=1)] | None = None
+    """2-D Matryoshka: the first layers of the model only. Absent: all of them."""
     pooling: Pooling | None = None
     """Absent: what the model's sentence-transformers folder says."""
     normalize: bool | None = None

@@ -84,7 +84,10 @@ class TextEncoder:
         self.width = int(load_config(source).get_text_config().hidden_size)
         self.tokenizer = make_tokenizer(config, source)
         self.device = device
-        self.model = load_model(source, precision=config.precision, device=device, pooling=self.rules.pooling)
+        pooling, num_layers = self.rules.pooling, config.num_layers
+        self.model = load_model(
+            source, precision=config.precision, device=device, pooling=pooling, num_layers=num_layers
+        )
         check_pooling(self.rules.pooling, self.model, has_pooler=has_pooler(self.model))
 
     @property

@@ -9,6 +9,7 @@ from theta_ray.config import Config, Resources
 from theta_ray.corpus.survey import partition_of
 from theta_ray.encoder.commit import inputs_of
 from theta_ray.encoder.encoder import make_tokenizer, vector_rules
+from theta_ray.encoder.model import check_num_layers
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
 from theta_ray.manifest import read_manifest
@@ -27,6 +28,8 @@ def make_job(config: Config, day: str) -> EmbedJob:
     encoder, embed, resources = config.recipe.encoder, config.recipe.embed, config.resources
     source = resolve_model(encoder)
     rules = vector_rules(encoder, embed, source)
+    if encoder.num_layers is not None:
+        check_num_layers(source, encoder.num_layers)
     make_tokenizer(encoder, source)
     corpus = partition_of(config, day)
     return EmbedJob(

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from theta_ray.encoder.layers import keep_first_layers
 from theta_ray.encoder.model_files import may_fill, num_stored
 from theta_ray.encoder.source import ModelSource
 from theta_ray.errors import ConfigError, InputError
@@ -56,7 +57,9 @@ def _from_folder(load: Callable[..., Any], source: ModelSource, **options: Any) 
         ) from error
 
 
-def load_model(source: ModelSource, *, precision: str, device: str, pooling: str) -> torch.nn.Module:
+def load_model(
+    source: ModelSource, *, precision: str, device: str, pooling: str, num_layers: int | None = None
+) -> torch.nn.Module:
     """The model in evaluation mode.
 
     Args:
@@ -64,10 +67,11 @@ def load_model(source: ModelSource, *, precision: str, device: str, pooling: str
         precision: `float32`, `bfloat16` or `float16`.
         device: a torch device, such as `cpu` or `cuda`.
         pooling: `pooler` keeps the pooler, and needs its weights; others do without it.
+        num_layers: the first layers to keep; None for all.
 
     Raises:
         InputError: files that do not make this model, or an adapter made for another one.
-        ConfigError: an encoder-decoder.
+        ConfigError: an encoder-decoder, or a model without so many layers.
     """
     from transformers import AutoModel
 
@@ -89,16 +93,15 @@ def load_model(source: ModelSource, *, precision: str, device: str, pooling: str
         model.pooler = None
     if source.adapter_folder is not None:
         model = _add_adapter(model, source.adapter_folder)
+    if num_layers is not None:
+        keep_first_layers(model, count_layers(config), num_layers)
     frozen: torch.nn.Module = model.to(device).eval().requires_grad_(False)
     return frozen
 
 
 def _check_room(config: Any, source: ModelSource) -> None:
     """Refuse a configuration that asks for far more memory than the weights fill, before it is taken."""
-    from transformers import AutoModel
-
-    with torch.device("meta"):  # shapes without memory
-        empty = _from_folder(lambda *_, **__: AutoModel.from_config(config), source)
+    empty = _without_weights(config, source)
     needed = sum(tensor.numel() for tensor in (*empty.parameters(), *empty.buffers()))
     stored = num_stored(source.folder)
     if not may_fill(needed, stored):
@@ -106,6 +109,25 @@ def _check_room(config: Any, source: ModelSource) -> None:
             f"encoder.model {source.folder}: config.json asks for {needed} numbers, its weights hold {stored}; "
             "fetch it again"
         )
+
+
+def _without_weights(config: Any, source: ModelSource) -> Any:
+    """The model's modules on the meta device: shapes without memory."""
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        return _from_folder(lambda *_, **__: AutoModel.from_config(config), source)
+
+
+def count_layers(config: Any) -> int:
+    """Layers that a model has by its configuration; 0 where that does not say."""
+    return int(getattr(config.get_text_config(), "num_hidden_layers", 0))
+
+
+def check_num_layers(source: ModelSource, num_layers: int) -> None:
+    """Raise ConfigError where the first layers of a model cannot be kept; reads no weights."""
+    config = load_config(source)
+    keep_first_layers(_without_weights(config, source), count_layers(config), num_layers)
 
 
 def has_pooler(model: Any) -> bool:

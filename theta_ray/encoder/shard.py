@@ -173,7 +173,13 @@ class ShardEmbedder:
             job, model = self.job, self.encoder.model
             if job.encoder.precision != "float32":
                 pooling = self.encoder.rules.pooling
-                model = load_model(self.source, precision="float32", device=job.device, pooling=pooling)
+                model = load_model(
+                    self.source,
+                    precision="float32",
+                    device=job.device,
+                    pooling=pooling,
+                    num_layers=job.encoder.num_layers,
+                )
             self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.encoder.rules)
         return self._reference
 
