@@ -63,6 +63,11 @@ def test_a_model_that_is_not_known_costs_two_operations_a_weight_and_token() -> 
     assert count_flops(config, LENGTHS, 1000) == 2 * 1000 * int(LENGTHS.sum())
 
 
+@pytest.mark.parametrize("config", [*BIDIRECTIONAL, DistilBertConfig(n_layers=3)], ids=lambda config: config.model_type)
+def test_the_first_layers_cost_their_share(config: Any) -> None:
+    assert 3 * count_flops(config, LENGTHS, 300, num_layers=1) == count_flops(config, LENGTHS, 300)
+
+
 def test_layers_with_windows_cost_less_than_whole_ones() -> None:
     long = np.array([120])
     whole, narrow = (ModernBertConfig(**SHAPE, **ENDS, local_attention=width) for width in (256, 16))

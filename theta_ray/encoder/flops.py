@@ -34,7 +34,9 @@ class Layers:
     is_causal: bool
 
 
-def count_flops(config: Any, lengths_S: npt.NDArray[np.int64], num_parameters: int) -> int:
+def count_flops(
+    config: Any, lengths_S: npt.NDArray[np.int64], num_parameters: int, num_layers: int | None = None
+) -> int:
     """Operations of one forward pass over S sequences.
 
     Args:
@@ -42,22 +44,24 @@ def count_flops(config: Any, lengths_S: npt.NDArray[np.int64], num_parameters: i
         lengths_S: tokens of each sequence, padding left out.
         num_parameters: weights without embeddings; stands in for model types that are not known here, at two
             operations a weight and token, without attention.
+        num_layers: the first layers that are kept; None: all of them.
     """
-    num_tokens = int(lengths_S.sum())
-    layers = layers_of(config)
+    num_tokens, config = int(lengths_S.sum()), config.get_text_config()
+    layers = layers_of(config, num_layers)
     if layers is None:
-        return 2 * num_parameters * num_tokens
+        depth = getattr(config, "num_hidden_layers", None) or 1
+        return 2 * num_parameters * num_tokens * (num_layers or depth) // depth
     pairs = {window: num_pairs(lengths_S, window) for window in set(layers.windows)}
     # scores and weighted sum: two products of two operations a pair and value, of which a causal layer needs half
     per_pair = (2 if layers.is_causal else 4) * layers.attention_width
     return 2 * layers.weights * num_tokens + sum(per_pair * pairs[window] for window in layers.windows)
 
 
-def layers_of(config: Any) -> Layers | None:
-    """The layers of a configuration; None for a model type that is not known here."""
+def layers_of(config: Any, num_layers: int | None = None) -> Layers | None:
+    """The layers of a configuration, or its first ones; None for a model type that is not known here."""
     if config.model_type not in (*PLAIN, *GATED):
         return None
-    width, inner, depth = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    width, inner, depth = config.hidden_size, config.intermediate_size, num_layers or config.num_hidden_layers
     queries = config.num_attention_heads * (getattr(config, "head_dim", None) or width // config.num_attention_heads)
     keys = queries * (getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
     keys //= config.num_attention_heads
@@ -66,7 +70,9 @@ def layers_of(config: Any) -> Layers | None:
     kinds = getattr(config, "layer_types", None) or ["full_attention"] * depth
     # a window of transformers' causal layers counts the token itself, one of ModernBERT's does not
     is_causal = config.model_type in CAUSAL
-    windows = tuple(config.sliding_window - is_causal if kind == "sliding_attention" else None for kind in kinds)
+    windows = tuple(
+        config.sliding_window - is_causal if kind == "sliding_attention" else None for kind in kinds[:depth]
+    )
     return Layers(weights, queries, windows, is_causal)
 
 
