@@ -54,7 +54,7 @@ NUM_LANGUAGES_SHOWN = 5
 def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
     """Files, shards and about how many documents and tokens a run would read, and why."""
     found = found or look(config, day)
-    documents, tokens = estimate(found.corpus, found.files)
+    documents, tokens = estimate(*found.sample)
     figures = {
         "files": len(found.files),
         "bytes": sum(file.num_bytes for file in found.files),

@@ -9,7 +9,8 @@ from typing import Any
 
 from theta_ray.config import Config, Corpus
 from theta_ray.corpus import authors, tombstones
-from theta_ray.corpus.document import Unit
+from theta_ray.corpus.document import Document, Unit
+from theta_ray.corpus.estimate import sample
 from theta_ray.corpus.listing import File, check_places, list_files, to_shards
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.runcard import versions
@@ -70,6 +71,11 @@ class Survey:
     def shards(self) -> list[list[Unit]]:
         """Units of each shard."""
         return to_shards(self.corpus, self.files)
+
+    @cached_property
+    def sample(self) -> tuple[list[Document], float]:
+        """Some documents of the inputs, and how many times their bytes all inputs have."""
+        return sample(self.corpus, self.files)
 
     @property
     def changes(self) -> InputChanges:
