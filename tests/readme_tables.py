@@ -41,7 +41,7 @@ def options() -> str:
 
 def tables() -> str:
     """Tables with their keys and columns; a question mark says that a value may be missing."""
-    schemas = {"corpus": CORPUS, "embeddings": embeddings_schema(1, "float16"), "quarantine": QUARANTINE}
+    schemas = {"corpus": CORPUS, "embeddings": embeddings_schema(1, "int8"), "quarantine": QUARANTINE}
     rows = [
         f"| `{name}` | {f'`{KEYS[name]}`' if KEYS[name] else ''} | {', '.join(_column(field) for field in schema)} |"
         for name, schema in schemas.items()
@@ -52,11 +52,12 @@ def tables() -> str:
 def _column(field: pa.Field) -> str:
     kind = field.type
     if pa.types.is_fixed_size_list(kind):
-        text = f"fixed_size_list\\<{' or '.join(STORE_TYPES)}>[dim]"
+        whole = [name for name in STORE_TYPES if name != "binary"]
+        text = f"fixed_size_list\\<{' or '.join(whole)}>[dim], for binary \\<{STORE_TYPES['binary']}>[dim / 8]"
     elif pa.types.is_list(kind):
         text = f"list\\<{kind.value_type}>"
     else:
-        text = str(kind).replace("us, tz=UTC", "us, UTC")
+        text = str(kind).replace("us, tz=UTC", "us, UTC") + (" (int8 only)" if field.name == "scale" else "")
     return f"`{field.name}` {text}{'?' if field.nullable else ''}"
 
 

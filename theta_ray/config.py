@@ -177,9 +177,10 @@ class Embed(Strict):
 
     dim: Annotated[int, Field(ge=1)] | None = None
     """Matryoshka width: the first `dim` values, normalised again. Absent: the model's width."""
-    store_dtype: Literal["float16", "float32"] = "float16"
+    store_dtype: Literal["binary", "float16", "float32", "int8"] = "float16"
+    """`int8`: 127 steps to either side and a float32 `scale` per vector; `binary`: one bit per value, its sign."""
     min_cosine: Annotated[float, Field(ge=-1, le=1)] = 0.999
-    """Smallest cosine allowed between a stored vector and plain transformers in float32."""
+    """Smallest cosine allowed with plain transformers in float32: of the stored vector, of int8 and binary before."""
     parity_rows: Annotated[int, Field(ge=1)] = 32
     """Rows of a run that are compared with plain transformers."""
     max_damaged_share: Annotated[float, Field(ge=0, le=1)] = 0.001

@@ -40,15 +40,17 @@ QUARANTINE = pa.schema(
     ]
 )
 
-STORE_TYPES = {"float16": pa.float16(), "float32": pa.float32()}
+STORE_TYPES = {"binary": pa.uint8(), "float16": pa.float16(), "float32": pa.float32(), "int8": pa.int8()}
 
 
 def embeddings_schema(dim: int, store_dtype: str) -> pa.Schema:
-    """Schema of an `embeddings` table of `dim` columns stored as float16 or float32."""
+    """Schema of an `embeddings` table of vectors of `dim` values; of binary ones, a byte holds 8."""
+    width = dim // 8 if store_dtype == "binary" else dim
     return pa.schema(
         [
             pa.field("doc_id", pa.string(), nullable=False),
-            pa.field("embedding", pa.list_(STORE_TYPES[store_dtype], dim), nullable=False),
+            pa.field("embedding", pa.list_(STORE_TYPES[store_dtype], width), nullable=False),
+            *([pa.field("scale", pa.float32(), nullable=False)] if store_dtype == "int8" else []),
             pa.field("num_tokens", pa.int32(), nullable=False),
         ]
     )

@@ -116,7 +116,7 @@ def test_a_value_of_one_or_several_is_told_once(tmp_path: Path, path: str, probl
 
 def test_a_wrong_choice_is_answered_with_all_choices(tmp_path: Path) -> None:
     (problem,) = _problems(tmp_path, GOOD + "  store_dtype: float8\n")
-    assert problem == "recipe.yaml:13: embed.store_dtype is 'float8'; choose 'float16' or 'float32'"
+    assert problem == "recipe.yaml:13: embed.store_dtype is 'float8'; choose 'binary', 'float16', 'float32' or 'int8'"
 
 
 @pytest.mark.parametrize("value", ['"64"', "true", "1.5", "[1]"])

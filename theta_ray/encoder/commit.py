@@ -7,6 +7,8 @@ from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.corpus.damage import check_vectors
+from theta_ray.encoder.model import count_layers, load_config
+from theta_ray.encoder.neighbours import Recall
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.errors import StageError
 from theta_ray.manifest import commit, identity_of, read_manifest
@@ -45,7 +47,7 @@ class Work:
 
 def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Record]) -> dict[str, Any]:
     """Check the counts, commit quarantine and embeddings; the manifest of the embeddings."""
-    details = [record.details for record in records]
+    details = [record.details for record in sorted(records, key=lambda record: record.shard)]
     quarantined: dict[str, int] = {}
     for record in records:
         for reason, count in record.quarantined.items():
@@ -78,10 +80,30 @@ def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Rec
         "counts": counts,
         "quarantined": quarantined,
         "min_cosine": min(cosines, default=None),
+        "recall_at_10": recall_of([d["recall"] for d in details]),
+        "layers": layers_of(job, details),
         "sections": {"encoder": job.encoder.model_dump(mode="json"), "embed": job.embed.model_dump(mode="json")},
         "inputs": inputs_of(job, manifest),
     }
     return commit(job.embeddings, embeddings_schema(job.dim, job.embed.store_dtype), records, body)
+
+
+def recall_of(parts: list[dict[str, int]]) -> dict[str, Any]:
+    """Recall@10 of the stored form against float32 at full width, over the samples of all shards."""
+    recall = Recall(*(sum(part[name] for part in parts) for name in Recall._fields))
+    return {"value": recall.at_10, **recall._asdict()}
+
+
+def layers_of(job: EmbedJob, details: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What the first layers keep of the whole model, where the recipe takes no more."""
+    if job.encoder.num_layers is None:
+        return None
+    # A version that takes over shards of the one before may hold two comparisons, and the first counts; or none.
+    none: dict[str, Any] = {"mean_cosine": None, **Recall()._asdict()}
+    part = next((d["layers"] for d in details if d["layers"] is not None), none)
+    recall = Recall(*(part[name] for name in Recall._fields))
+    of = count_layers(load_config(job.source))
+    return {"num_layers": job.encoder.num_layers, "of": of, "recall_at_10": recall.at_10, **part}
 
 
 def inputs_of(job: EmbedJob, corpus_manifest: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +113,13 @@ def inputs_of(job: EmbedJob, corpus_manifest: dict[str, Any]) -> dict[str, Any]:
         "model": job.source.identity,
         "adapter": job.source.adapter_identity,
     }
+
+
+def _layer_figures(layers: dict[str, Any] | None) -> dict[str, Any]:
+    if layers is None:
+        return {}
+    kept = {"recall_at_10_of_layers": layers["recall_at_10"], "mean_cosine_of_layers": layers["mean_cosine"]}
+    return {"layers": f"{layers['num_layers']} of {layers['of']}", **kept}
 
 
 def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -> RunCard:
@@ -113,6 +142,9 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],
             "rows_compared": counts["num_compared"],
+            "recall_at_10": body["recall_at_10"]["value"],
+            "recall_queries": body["recall_at_10"]["queries"],
+            **_layer_figures(body["layers"]),
             "vectors": f"{job.dim} x {job.embed.store_dtype}",
             "shards": work.num_shards,
             "shards_made_by_this_run": work.num_made,

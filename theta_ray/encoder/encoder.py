@@ -183,7 +183,12 @@ def finish_vectors(
         single = counts[text_index_S, 0] == 1
         sums[text_index_S[single]] = pooled_SD[single]
         pooled_SD = (sums / counts).astype(np.float32)
-    vectors = np.ascontiguousarray(pooled_SD[:, : rules.dim])
+    return first_values(pooled_SD, rules)
+
+
+def first_values(vectors_ND: Vectors, rules: VectorRules) -> Vectors:
+    """Vectors cut to the Matryoshka width, and of length 1 where the rules normalise."""
+    vectors = np.ascontiguousarray(vectors_ND[:, : rules.dim])
     return unit(vectors) if rules.normalize else vectors
 
 

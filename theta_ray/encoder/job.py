@@ -12,6 +12,7 @@ from theta_ray.encoder.encoder import make_tokenizer, vector_rules
 from theta_ray.encoder.model import check_num_layers
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
+from theta_ray.errors import ConfigError
 from theta_ray.manifest import read_manifest
 from theta_ray.schemas import embeddings_schema
 from theta_ray.stale import against_other_fingerprints, cut
@@ -30,6 +31,11 @@ def make_job(config: Config, day: str) -> EmbedJob:
     rules = vector_rules(encoder, embed, source)
     if encoder.num_layers is not None:
         check_num_layers(source, encoder.num_layers)
+    if embed.store_dtype == "binary" and rules.dim % 8:
+        raise ConfigError(
+            f"embed.store_dtype binary: a byte holds 8 signs, and the vectors have {rules.dim} values; "
+            f"set embed.dim to a multiple of 8, such as {max(8, rules.dim // 8 * 8)}"
+        )
     make_tokenizer(encoder, source)
     corpus = partition_of(config, day)
     return EmbedJob(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job
 from theta_ray.encoder.neighbours import nearest_neighbours
 from theta_ray.encoder.shard import EmbedJob
+from theta_ray.encoder.stored import read_vectors
 from theta_ray.errors import InputError
 from theta_ray.manifest import read_manifest
 from theta_ray.runcard import RULE, Plan, RunCard, load_run_card, page_line, printable
@@ -45,6 +47,7 @@ class Preview:
     figures: dict[str, Any]
     quarantined: dict[str, int]
     examples: tuple[Example, ...]
+    below: float = NEAR_COPY_COSINE
 
     def page(self) -> str:
         """The page for a terminal; texts are cut and made harmless."""
@@ -54,7 +57,7 @@ class Preview:
             if name == "quarantined":
                 lines += [page_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
         lines += ["", f"{len(self.examples)} documents drawn at random and their nearest neighbours"]
-        lines += [f"(cosine below {NEAR_COPY_COSINE}: closer ones are near-copies)", RULE]
+        lines += [f"(cosine below {self.below:.3g}: closer ones are near-copies)", RULE]
         for example in self.examples:
             lines += _wrapped(example.text, "  ")
             for cosine, text in example.neighbours:
@@ -95,7 +98,13 @@ def run(config: Config, day: str) -> Preview:
     quarantined = {**corpus_card.quarantined, **embed_card.quarantined}
     figures = _figures(corpus_card, embed_card)
     examples = _examples(job, manifest, config.recipe.embed.seed)
-    return Preview(f"{config.recipe.name}  {day}", figures, quarantined, examples)
+    below = near_copy_cosine(job.embed.store_dtype)
+    return Preview(f"{config.recipe.name}  {day}", figures, quarantined, examples, below)
+
+
+def near_copy_cosine(store_dtype: str) -> float:
+    """From where on two texts are near-copies. Of signs: vectors at angle a share 1 - a / pi of them, on average."""
+    return 1 - 2 * math.acos(NEAR_COPY_COSINE) / math.pi if store_dtype == "binary" else NEAR_COPY_COSINE
 
 
 def _figures(corpus: RunCard, embeddings: RunCard) -> dict[str, Any]:
@@ -126,7 +135,7 @@ def _examples(job: EmbedJob, manifest: dict[str, Any], seed: int) -> tuple[Examp
         return ()
     queries = np.random.default_rng(seed).choice(len(doc_ids), min(NUM_EXAMPLES, len(doc_ids)), replace=False)
     rows, cosines = nearest_neighbours(
-        vectors, queries, ids_of_texts, num_neighbours=NUM_NEIGHBOURS, below=NEAR_COPY_COSINE
+        vectors, queries, ids_of_texts, num_neighbours=NUM_NEIGHBOURS, below=near_copy_cosine(job.embed.store_dtype)
     )
     return tuple(
         Example(
@@ -141,9 +150,9 @@ def _first_vectors(job: EmbedJob, manifest: dict[str, Any]) -> tuple[list[str], 
     doc_ids: list[str] = []
     vectors = []
     for shard in manifest["shards"]:
-        table = read_shard(job.embeddings, shard["shard"], columns=["doc_id", "embedding"])
+        table = read_shard(job.embeddings, shard["shard"])
         doc_ids += table.column("doc_id").to_pylist()
-        vectors.append(table.column("embedding").combine_chunks().values.to_numpy().reshape(-1, job.dim))
+        vectors.append(read_vectors(table))
         if len(doc_ids) >= MAX_ROWS:
             break
     return doc_ids, np.concatenate(vectors) if vectors else np.empty((0, job.dim))

@@ -1,8 +1,9 @@
 """One shard of the embeddings table, from corpus rows to the committed object. No Ray here.
 
 corpus row groups -> texts, each distinct one once -> token sequences          (tokenize_shard, CPU)
--> vectors -> rows again -> quarantine what is no vector -> compare a few rows
-   with plain transformers -> write under the fixed name -> record             (ShardEmbedder)
+-> vectors of full width -> Matryoshka width -> quarantine what is no vector
+-> the form to store -> compare a few rows with plain transformers, and neighbours
+   with those of full width -> rows again -> write under the fixed name -> record  (ShardEmbedder)
 """
 
 from __future__ import annotations
@@ -19,20 +20,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from theta_ray.config import Embed, Encoder
-from theta_ray.encoder.encoder import TextEncoder, make_tokenizer
+from theta_ray.encoder.encoder import TextEncoder, first_values, make_tokenizer, unit, vector_rules
 from theta_ray.encoder.model import load_model
+from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
 from theta_ray.encoder.reference import Reference
 from theta_ray.encoder.source import ModelSource, resolve_model
+from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_difference, vector_problems
 from theta_ray.encoder.tokenize import Tokenizer
-from theta_ray.encoder.tokenized import ShardTask, TokenizedShard
+from theta_ray.encoder.tokenized import LAYER_ROWS, ShardTask, TokenizedShard
 from theta_ray.errors import InputError, StageError
 from theta_ray.schemas import QUARANTINE, embeddings_schema
 from theta_ray.store import Partition, ShardWriter, find_record, read_shard
-
-# Below this many texts a shard says nothing about whether all vectors are alike.
-MIN_TEXTS_FOR_SPREAD = 8
-# Two attempts on GPUs, other processors or with other batches choose other kernels; else the same bytes are demanded.
-GPU_MAX_DIFFERENCE, GPU_MIN_COSINE = 1e-3, 0.9999
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,9 @@ class ShardEmbedder:
         torch.set_num_threads(job.threads)
         self.job = job
         self.source = source_on_this_node(job.encoder, job.source)
-        self.encoder = TextEncoder(job.encoder, job.embed, self.source, device=job.device)
+        self.rules = vector_rules(job.encoder, job.embed, self.source)
+        self._full_width = job.embed.model_copy(update={"dim": None})
+        self.encoder = TextEncoder(job.encoder, self._full_width, self.source, device=job.device)
         self._reference: Reference | None = None
 
     def embed(self, shard: TokenizedShard) -> dict[str, Any]:
@@ -126,20 +126,32 @@ class ShardEmbedder:
         finished = find_record(job.embeddings, shard.task.shard)
         if finished is not None:
             return {"record": asdict(finished), "seconds": {}, "device": self.encoder.device_name, "made": False}
-        vectors, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=job.batch_tokens)
+        full, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=job.batch_tokens)
         seconds["forward"] = work.seconds
-        stored = vectors.astype(job.embed.store_dtype)
-        reasons = vector_problems(stored)
+        vectors = full if full.shape[1] == self.rules.dim else first_values(full, self.rules)
+        reasons = vector_problems(vectors)  # before any rounding: a NaN has no sign, a zero vector no scale
+        vectors[reasons != ""] = 0
+        stored = to_stored(vectors, job.embed.store_dtype)
+        restored = stored.restored()
+        reasons = np.where(reasons == "", vector_problems(restored), reasons)
         started = time.perf_counter()
-        parity = self._check_parity(shard, stored, reasons)
+        parity = self._check_parity(shard, vectors if job.embed.store_dtype in QUANTISED else restored, reasons)
         seconds["parity"] = time.perf_counter() - started
+        started = time.perf_counter()
+        sound = np.flatnonzero(reasons == "")
+        sample = sound[evenly_spaced(len(sound), MAX_TEXTS)]
+        recall = measure_recall(full[sample], restored[sample])
+        layers = self._compare_layers(shard, full, sound)
+        seconds["recall"] = time.perf_counter() - started
         started = time.perf_counter()
         details = {
             "num_rows_in": shard.task.num_rows,
             "num_texts": shard.sequences.num_texts,
             "num_tokens": work.num_tokens,
             "num_padded_tokens": work.num_padded_tokens,
-            "mean_cosine": mean_cosine(stored[reasons == ""]),
+            "mean_cosine": mean_cosine(vectors[sound]),
+            "recall": recall._asdict(),
+            "layers": layers,
             **parity,
         }
         record = write_shard(job, shard, stored, reasons, details)
@@ -147,7 +159,7 @@ class ShardEmbedder:
         return {"record": asdict(record), "seconds": seconds, "device": self.encoder.device_name, "made": True}
 
     def _check_parity(
-        self, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any]
+        self, shard: TokenizedShard, vectors: npt.NDArray[np.float32], reasons: npt.NDArray[Any]
     ) -> dict[str, Any]:
         """Compare the drawn rows with plain transformers in float32, one text at a time."""
         lowest, compared = 1.0, 0
@@ -155,7 +167,7 @@ class ShardEmbedder:
             index = shard.text_of_row[row]
             if reasons[index]:
                 continue
-            ours, reference = stored[index].astype(np.float64), self.reference.embed(text).double().numpy()
+            ours, reference = vectors[index].astype(np.float64), self.reference.embed(text).double().numpy()
             cosine = float(ours @ reference / (np.linalg.norm(ours) * np.linalg.norm(reference)))
             if not cosine >= self.job.embed.min_cosine:  # NaN, too, is below every bound
                 raise StageError(
@@ -166,13 +178,31 @@ class ShardEmbedder:
             lowest, compared = min(lowest, cosine), compared + 1
         return {"num_compared": compared, "min_cosine": round(lowest, 9) if compared else None}
 
+    def _compare_layers(
+        self, shard: TokenizedShard, full: npt.NDArray[np.float32], sound: npt.NDArray[np.int64]
+    ) -> dict[str, Any] | None:
+        """What the first layers keep of the whole model, which is loaded for it, on texts of the run's chosen shard."""
+        job = self.job
+        if job.encoder.num_layers is None or not shard.task.compares_layers:
+            return None
+        texts = sound[evenly_spaced(len(sound), LAYER_ROWS)]
+        whole = job.encoder.model_copy(update={"num_layers": None})
+        encoder = TextEncoder(whole, self._full_width, self.source, device=job.device)
+        exact, _ = encoder.embed_sequences(shard.sequences.of_texts(texts), batch_tokens=job.batch_tokens)
+        is_vector = vector_problems(exact) == ""
+        exact, ours = exact[is_vector], full[texts[is_vector]]
+        recall = measure_recall(exact, ours)
+        cosines = (unit(exact) * unit(ours)).sum(axis=1)
+        mean = round(float(cosines.mean()), 4) if len(cosines) else None
+        return {"mean_cosine": mean, **recall._asdict()}
+
     @property
     def reference(self) -> Reference:
         """Plain transformers in float32: the same module where that is its precision already."""
         if self._reference is None:
             job, model = self.job, self.encoder.model
             if job.encoder.precision != "float32":
-                pooling = self.encoder.rules.pooling
+                pooling = self.rules.pooling
                 model = load_model(
                     self.source,
                     precision="float32",
@@ -180,30 +210,12 @@ class ShardEmbedder:
                     pooling=pooling,
                     num_layers=job.encoder.num_layers,
                 )
-            self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.encoder.rules)
+            self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.rules)
         return self._reference
 
 
-def vector_problems(vectors: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-    """For each vector the reason why it cannot be stored, or an empty string."""
-    wide = vectors.astype(np.float32)
-    reasons = np.where((wide == 0).all(axis=1), "zero_embedding", "").astype("<U32")
-    reasons[~np.isfinite(wide).all(axis=1)] = "non_finite_embedding"
-    return reasons
-
-
-def mean_cosine(vectors: npt.NDArray[Any]) -> float | None:
-    """Mean cosine over all pairs of distinct texts; near 1 the embeddings have collapsed. None for few."""
-    count = len(vectors)
-    if count < MIN_TEXTS_FOR_SPREAD:
-        return None
-    wide = vectors.astype(np.float64)
-    total = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).sum(axis=0)
-    return round(float((total @ total - count) / (count * (count - 1))), 6)
-
-
 def write_shard(
-    job: EmbedJob, shard: TokenizedShard, stored: npt.NDArray[Any], reasons: npt.NDArray[Any], details: dict[str, Any]
+    job: EmbedJob, shard: TokenizedShard, stored: Stored, reasons: npt.NDArray[Any], details: dict[str, Any]
 ) -> Any:
     """Put the quarantined rows and then the shard in place; rows in = rows out + quarantined."""
     reason_of_row = reasons[shard.text_of_row]
@@ -226,14 +238,13 @@ def write_shard(
     schema = embeddings_schema(job.dim, job.embed.store_dtype)
     tokens_per_text = shard.sequences.tokens_per_text()
     text_of_kept = shard.text_of_row[kept]
-    flat = pa.array(stored[text_of_kept].reshape(-1))
-    columns = [
-        shard.doc_ids.take(pa.array(kept)),
-        pa.FixedSizeListArray.from_arrays(flat, job.dim),
-        pa.array(tokens_per_text[text_of_kept], pa.int32()),
-    ]
+    columns = {
+        "doc_id": shard.doc_ids.take(pa.array(kept)),
+        **stored.columns(text_of_kept),
+        "num_tokens": pa.array(tokens_per_text[text_of_kept], pa.int32()),
+    }
     with ShardWriter(job.embeddings, shard.task.shard, schema, made_on=made_on(job)) as writer:
-        writer.write(pa.Table.from_arrays(columns, names=schema.names))
+        writer.write(pa.table(columns))
         return writer.publish(quarantined=counts, details=details, epoch=job.epoch, difference=vector_difference)
 
 
@@ -253,20 +264,3 @@ def _processor() -> str:
     except OSError:
         return platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def vector_difference(mine: pa.Table, there: pa.Table) -> str | None:
-    """Why two attempts on GPUs, or on other machines, are not the same shard; None: they are within the tolerance."""
-    for name in ("doc_id", "num_tokens"):
-        if not mine[name].equals(there[name]):
-            return f"other values of {name}"
-    a, b = (t["embedding"].combine_chunks().flatten().to_numpy().astype(np.float64) for t in (mine, there))
-    if a.shape != b.shape:
-        return "vectors of another width"
-    a, b = a.reshape(mine.num_rows, -1), b.reshape(mine.num_rows, -1)
-    furthest = float(np.abs(a - b).max(initial=0.0))
-    cosines = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-    lowest = float(cosines.min(initial=1.0))
-    if furthest <= GPU_MAX_DIFFERENCE and lowest >= GPU_MIN_COSINE:
-        return None
-    return f"vectors differ by up to {furthest:.2g}, smallest cosine {lowest:.6f}"

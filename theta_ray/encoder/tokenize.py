@@ -43,6 +43,17 @@ class TokenSequences:
         """Tokens of each sequence."""
         return np.diff(self.offsets)
 
+    def of_texts(self, texts: npt.NDArray[np.int64]) -> TokenSequences:
+        """The sequences of some texts (ascending), which become texts 0, 1, ..."""
+        chosen = np.flatnonzero(np.isin(self.text_index, texts))
+        parts = [self.tokens[self.offsets[s] : self.offsets[s + 1]] for s in chosen]
+        return TokenSequences(
+            tokens=np.concatenate([np.zeros(0, np.int32), *parts]),
+            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths[chosen])]),
+            text_index=np.searchsorted(texts, self.text_index[chosen]).astype(np.int32),
+            num_texts=len(texts),
+        )
+
     def tokens_per_text(self) -> npt.NDArray[np.int32]:
         """Tokens that the model reads for each text, all windows together."""
         return np.bincount(self.text_index, weights=self.lengths, minlength=self.num_texts).astype(np.int32)

@@ -16,6 +16,8 @@ import pyarrow as pa
 from theta_ray.config import Embed
 from theta_ray.encoder.tokenize import TokenSequences
 
+LAYER_ROWS = 256
+
 
 @dataclass(frozen=True)
 class ShardTask:
@@ -28,6 +30,8 @@ class ShardTask:
     num_tokens: int
     """Estimated."""
     parity_rows: tuple[int, ...] = ()
+    compares_layers: bool = False
+    """The one shard of a run on which the first layers (encoder.num_layers) are compared with the whole model."""
 
     def to_json(self) -> str:
         """The task as one string, for a row of Ray Data."""
@@ -106,12 +110,19 @@ def plan_tasks(manifest: dict[str, Any], embed: Embed) -> list[ShardTask]:
                 name = f"{corpus_shard['shard']}-{count:05d}"
                 tasks.append(ShardTask(name, corpus_shard["shard"], tuple(range(start, index + 1)), rows, tokens))
                 start, rows, tokens, count = index + 1, 0, 0, count + 1
-    return _choose_parity_rows(tasks, embed)
+    return _choose_shard_for_layers(_choose_parity_rows(tasks, embed))
 
 
 def estimate_tokens(text_bytes: int, num_texts: int) -> int:
     """Tokens of some text before it is tokenised: about 4 bytes each, and 2 special ones a text."""
     return text_bytes // 4 + 2 * num_texts
+
+
+def _choose_shard_for_layers(tasks: list[ShardTask]) -> list[ShardTask]:
+    """Mark the first shard that has rows enough, or else the largest."""
+    sizes = [min(task.num_rows, LAYER_ROWS) for task in tasks]
+    chosen = sizes.index(max(sizes)) if sizes else -1
+    return [replace(task, compares_layers=number == chosen) for number, task in enumerate(tasks)]
 
 
 def _choose_parity_rows(tasks: list[ShardTask], embed: Embed) -> list[ShardTask]:

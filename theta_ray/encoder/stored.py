@@ -1,0 +1,126 @@
+"""Float32 vectors in, what a shard stores of them out, and back. N vectors of D values.
+
+float16, float32   the values
+int8               round(value / scale); `scale`, a column of its own, is the vector's largest magnitude / 127
+binary             a bit per value, 1 where it is above 0. The first value is the highest bit of the first
+                   byte: numpy's packbits(..., bitorder="big")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from theta_ray.schemas import STORE_TYPES
+
+# These lose more than rounding; the parity check looks at the vectors before.
+QUANTISED = ("binary", "int8")
+INT8_STEPS = 127
+# Below this many texts a shard says nothing about whether all vectors are alike.
+MIN_TEXTS_FOR_SPREAD = 8
+# Two attempts on GPUs, other processors or with other batches choose other kernels; else the same bytes are demanded.
+GPU_MAX_DIFFERENCE, GPU_MIN_COSINE = 1e-3, 0.9999
+# Where such a difference meets a rounding limit, an int8 value moves by one step and a value near 0 changes its sign.
+GPU_MIN_COSINE_INT8, GPU_MIN_COSINE_BINARY = 0.999, 0.9
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The vectors of some texts in the form of the table."""
+
+    store_dtype: str
+    values: npt.NDArray[np.generic]
+    """[N, D] float16, float32 or int8; [N, D / 8] bytes of binary vectors."""
+    scale_N: npt.NDArray[np.float32] | None = None
+    """Of int8 vectors."""
+
+    def restored(self) -> Vectors:
+        """[N, D] float32 values; those of binary vectors are 1 and -1.
+
+        The cosine of such signs is 1 - 2 x Hamming distance / D, so it ranks as the distance does.
+        """
+        if self.store_dtype == "binary":
+            return np.unpackbits(self.values.view(np.uint8), axis=1).astype(np.float32) * 2 - 1
+        wide = self.values.astype(np.float32, copy=False)
+        return wide if self.scale_N is None else wide * self.scale_N[:, None]
+
+    def columns(self, rows: npt.NDArray[np.integer]) -> dict[str, pa.Array]:
+        """Columns of the table for these rows, one after another."""
+        flat = pa.array(self.values[rows].reshape(-1))
+        columns = {"embedding": pa.FixedSizeListArray.from_arrays(flat, self.values.shape[1])}
+        return columns if self.scale_N is None else {**columns, "scale": pa.array(self.scale_N[rows])}
+
+
+def to_stored(vectors_ND: Vectors, store_dtype: str) -> Stored:
+    """Vectors in the form of a recipe's `embed.store_dtype`.
+
+    Args:
+        vectors_ND: finite values; a NaN has no sign and no scale, so look for `vector_problems` first.
+        store_dtype: a key of `schemas.STORE_TYPES`; for binary D is a multiple of 8.
+    """
+    if store_dtype == "binary":
+        return Stored(store_dtype, np.packbits(vectors_ND > 0, axis=1))
+    if store_dtype == "int8":
+        scale_N = (np.abs(vectors_ND).max(axis=1, initial=0.0) / INT8_STEPS).astype(np.float32)
+        steps = np.rint(vectors_ND / np.where(scale_N == 0, 1.0, scale_N)[:, None])
+        return Stored(store_dtype, steps.clip(-INT8_STEPS, INT8_STEPS).astype(np.int8), scale_N)
+    with np.errstate(over="ignore"):  # becomes infinite, which `vector_problems` finds
+        return Stored(store_dtype, vectors_ND.astype(store_dtype))
+
+
+def read_vectors(table: pa.Table) -> Vectors:
+    """[rows, D] float32 vectors of rows of an embeddings table, however it stores them (see `Stored.restored`)."""
+    column = table.column("embedding").combine_chunks()
+    values = column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    scale_N = table.column("scale").to_numpy() if "scale" in table.column_names else None
+    return Stored("binary" if values.dtype == np.uint8 else str(values.dtype), values, scale_N).restored()
+
+
+def vector_problems(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.str_]:
+    """For each vector the reason why it cannot be stored, or an empty string."""
+    wide = vectors.astype(np.float32)
+    reasons = np.where((wide == 0).all(axis=1), "zero_embedding", "").astype("<U32")
+    reasons[~np.isfinite(wide).all(axis=1)] = "non_finite_embedding"
+    return reasons
+
+
+def mean_cosine(vectors: npt.NDArray[np.floating]) -> float | None:
+    """Mean cosine over all pairs of distinct texts; near 1 the embeddings have collapsed. None for few."""
+    count = len(vectors)
+    if count < MIN_TEXTS_FOR_SPREAD:
+        return None
+    wide = vectors.astype(np.float64)
+    total = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).sum(axis=0)
+    return round(float((total @ total - count) / (count * (count - 1))), 6)
+
+
+def vector_difference(mine: pa.Table, there: pa.Table) -> str | None:
+    """Why two attempts on GPUs, or on other machines, are not the same shard; None: they are within the tolerance."""
+    for name in ("doc_id", "num_tokens"):
+        if not mine[name].equals(there[name]):
+            return f"other values of {name}"
+    if mine.schema.field("embedding").type != there.schema.field("embedding").type:
+        return "vectors of another width"
+    a, b = (read_vectors(table).astype(np.float64) for table in (mine, there))
+    furthest = float(np.abs(a - b).max(initial=0.0))
+    cosines = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    lowest = float(cosines.min(initial=1.0))
+    max_difference, min_cosine = _tolerance(mine)
+    if furthest <= max_difference and lowest >= min_cosine:
+        return None
+    return f"vectors differ by up to {furthest:.2g}, smallest cosine {lowest:.6f}"
+
+
+def _tolerance(table: pa.Table) -> tuple[float, float]:
+    """Largest difference of a value and smallest cosine that other kernels may make of these rows."""
+    if table.schema.field("embedding").type.value_type == STORE_TYPES["binary"]:
+        return np.inf, GPU_MIN_COSINE_BINARY
+    if "scale" in table.column_names:
+        step = float(table.column("scale").to_numpy().max(initial=0.0))
+        return GPU_MAX_DIFFERENCE + step, GPU_MIN_COSINE_INT8
+    return GPU_MAX_DIFFERENCE, GPU_MIN_COSINE
