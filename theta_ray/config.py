@@ -157,7 +157,8 @@ class Encoder(Strict):
     encode_as: Literal["document", "query"] = "document"
     template: str | None = None
     """Cloze template for pooling `mask`: `{text}` and one mask token, such as `{text} is [MASK].`"""
-    precision: Literal["bfloat16", "float16", "float32"] = "float32"
+    precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """`auto` is bfloat16 where the device computes it in hardware, else float32."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Encoder:
@@ -221,7 +222,7 @@ class Resources(Strict):
     gpus_per_actor: Annotated[float, Field(ge=0)] = 0
     threads_per_actor: Annotated[int, Field(ge=1)] = 1
     batch_tokens: Annotated[int, Field(ge=16)] = 1024
-    """Padded tokens of one forward pass."""
+    """Tokens of one forward pass."""
     max_retries: Annotated[int, Field(ge=0)] = 3
     """Restarts of a lost task or actor before the job stops."""
     max_idle_seconds: Annotated[int, Field(ge=60)] = 3600

@@ -75,6 +75,7 @@ DAMAGED_INPUT = {
 DAMAGED_VECTORS = {
     "non_finite_embedding": "the embedding has NaN or infinite values",
     "zero_embedding": "the embedding is the zero vector",
+    "out_of_memory": "one sequence of the text alone did not fit the device's memory",
 }
 DAMAGED = {**DAMAGED_INPUT, **DAMAGED_VECTORS}
 FILTERED = {

@@ -15,7 +15,8 @@ import torch
 from tests.models import SENTENCES, save_qwen3
 from theta_ray.config import Embed, Encoder
 from theta_ray.encoder.encoder import TextEncoder
-from theta_ray.encoder.packing import plan_batches
+from theta_ray.encoder.memory import is_out_of_memory
+from theta_ray.encoder.packing import Pack
 from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import InputError, StageError, ThetaError
 
@@ -208,50 +209,83 @@ def test_tokens_that_the_model_does_not_know_are_told(bert: Path, token: int) ->
         load(bert).embed_texts(["the road"])
 
 
-class SmallDevice(torch.nn.Module):
-    """A model whose memory ends at some number of padded tokens."""
+class SmallDevice:
+    """A forward pass whose memory ends at some number of tokens, for a while."""
 
-    def __init__(self, inner: torch.nn.Module, room: int) -> None:
-        super().__init__()
-        self.inner, self.room, self.calls = inner, room, 0
+    def __init__(self, inner: Any, room: int, failures: int = 10**9) -> None:
+        self.inner, self.room, self.failures, self.sizes = inner, room, failures, []
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        self.calls += 1
-        if input_ids.numel() > self.room:
+    def __call__(self, pack: Pack, ids_T: np.ndarray) -> torch.Tensor:
+        self.sizes.append(pack.num_tokens)
+        if pack.num_tokens > self.room and self.failures > 0:
+            self.failures -= 1
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return self.inner(input_ids=input_ids, attention_mask=attention_mask)
+        return self.inner(pack, ids_T)
+
+    def num_computed(self, pack: Pack) -> int:
+        return self.inner.num_computed(pack)
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_the_vectors_are_the_same(bert: Path) -> None:
-    texts = [f"{sentence} {number}" for number in range(9) for sentence in SENTENCES]
+TEXTS = [f"{sentence} {number}" for number in range(99) for sentence in SENTENCES]
+
+
+def test_a_pack_that_does_not_fit_is_run_in_parts_and_the_vectors_are_the_same(bert: Path) -> None:
     encoder = load(bert)
-    expected = encoder.embed_texts(texts, batch_tokens=4096)
-    longest = int(encoder.tokenizer.encode(texts).lengths.max())
-    encoder.model = SmallDevice(encoder.model, longest)
-    vectors = encoder.embed_texts(texts, batch_tokens=4096)
+    sequences = encoder.tokenizer.encode(TEXTS)
+    expected, work = encoder.embed_sequences(sequences, batch_tokens=4096)
+    encoder.forward = small = SmallDevice(encoder.forward, int(sequences.lengths.max()))
+    vectors, halved = encoder.embed_sequences(sequences, batch_tokens=4096)
     assert np.abs(vectors - expected).max() < 1e-5
-    assert encoder.model.calls < 4 * len(texts)
+    assert halved == work
+    assert len(small.sizes) < 4 * len(TEXTS)
 
 
-def test_a_single_sequence_that_does_not_fit_stops_the_job(bert: Path) -> None:
+def test_the_budget_shrinks_once_and_recovers(bert: Path) -> None:
     encoder = load(bert)
-    encoder.model = SmallDevice(encoder.model, 1)
-    with pytest.raises(StageError, match="out of memory on one sequence of .* tokens; set encoder.max_length"):
-        encoder.embed_texts(SENTENCES, batch_tokens=4096)
-    num_sequences = len(plan_batches(np.full(len(SENTENCES), 9), 4096)[0])
-    assert encoder.model.calls <= num_sequences
+    encoder.forward = small = SmallDevice(encoder.forward, 300, failures=2)
+    encoder.embed_texts(TEXTS, batch_tokens=512)
+    large = [place for place, size in enumerate(small.sizes) if size > 300]
+    assert large[0] == 0  # at full size from the start
+    assert 16 < large[1] < 24  # and again after 16 packs that fitted
+    assert 16 < large[2] - large[1] < 24
+    assert len(large) > 4  # it fits now, and stays
+
+
+def test_a_sequence_that_does_not_fit_alone_is_named_and_the_others_have_their_vectors(bert: Path) -> None:
+    encoder = load(bert)
+    sequences = encoder.tokenizer.encode(SENTENCES)
+    expected, _ = encoder.embed_sequences(sequences, batch_tokens=4096)
+    longest = int(sequences.lengths.max())
+    too_large = {int(place) for place in np.flatnonzero(sequences.lengths == longest)}
+    encoder.forward = SmallDevice(encoder.forward, longest - 1)
+    vectors, work = encoder.embed_sequences(sequences, batch_tokens=4096)
+    assert work.too_large == too_large
+    fits = [place for place in range(len(SENTENCES)) if place not in too_large]
+    assert np.isnan(vectors[sorted(too_large)]).all()
+    assert np.abs(vectors[fits] - expected[fits]).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+    ],
+)
+def test_an_error_of_another_kind_is_not_taken_for_a_lack_of_memory(error: Exception, is_memory: bool) -> None:
+    assert is_out_of_memory(error) == is_memory
 
 
 def test_a_model_whose_vectors_have_another_width_than_it_says_stops_the_job(bert: Path) -> None:
     encoder = load(bert)
 
-    class Narrow(torch.nn.Module):
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-            output = inner(input_ids=input_ids, attention_mask=attention_mask)
-            output.last_hidden_state = output.last_hidden_state[..., :30]
-            return output
+    class Narrow(SmallDevice):
+        def __call__(self, pack: Pack, ids_T: np.ndarray) -> torch.Tensor:
+            return super().__call__(pack, ids_T)[:, :30]
 
-    inner, encoder.model = encoder.model, Narrow()
+    encoder.forward = Narrow(encoder.forward, 4096)
     with pytest.raises(StageError, match=r"vectors of shape \(7, 30\) for 7 texts, its config.json promises 32"):
         encoder.embed_texts(SENTENCES)
 

@@ -14,6 +14,7 @@ from transformers import AutoModel, T5Config, T5EncoderModel
 
 from tests.models import SENTENCES, save_bert, save_qwen3, save_roberta, wordpiece_tokenizer
 from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.attention import attention_of
 from theta_ray.encoder.encoder import TextEncoder
 from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import ConfigError, InputError
@@ -48,7 +49,7 @@ def test_the_last_token_of_a_batch_equals_an_unpadded_forward(qwen3: Path) -> No
     vectors = encoder.embed_texts(SENTENCES)
     for text, vector in zip(SENTENCES, vectors, strict=True):
         ids = encoder.tokenizer.tokenizer(text, return_tensors="pt").input_ids
-        with torch.inference_mode():
+        with torch.inference_mode(), attention_of(encoder.model, "eager"):
             expected = encoder.model(input_ids=ids).last_hidden_state[0, -1]
         assert np.abs(vector - expected.numpy()).max() < 1e-4
 
@@ -76,7 +77,7 @@ def test_first_on_an_encoder_does_not_warn(bert: Path, caplog: pytest.LogCapture
 def test_pooler_is_the_models_own_pooler_output(roberta: Path) -> None:
     encoder = load(roberta, pooling="pooler", normalize=False)
     ids = encoder.tokenizer.tokenizer(SENTENCES[0], return_tensors="pt").input_ids
-    with torch.inference_mode():
+    with torch.inference_mode(), attention_of(encoder.model, "eager"):
         expected = encoder.model(input_ids=ids).pooler_output[0].numpy()
     assert np.abs(encoder.embed_texts([SENTENCES[0]])[0] - expected).max() < 1e-5
     assert np.abs(expected).max() < 1
@@ -90,7 +91,7 @@ def test_a_pooler_without_weights_is_refused(bert: Path) -> None:
 def test_mask_is_the_hidden_state_of_the_mask_token(bert: Path) -> None:
     encoder = load(bert, pooling="mask", template="{text} is a [MASK] .", normalize=False)
     ids = encoder.tokenizer.tokenizer("farmers is a [MASK] .", return_tensors="pt").input_ids
-    with torch.inference_mode():
+    with torch.inference_mode(), attention_of(encoder.model, "eager"):
         states = encoder.model(input_ids=ids).last_hidden_state[0]
     expected = states[ids[0].tolist().index(encoder.tokenizer.mask_id)].numpy()
     assert np.abs(encoder.embed_texts(["farmers"])[0] - expected).max() < 1e-5

@@ -1,9 +1,10 @@
 """Token sequences in, one float32 vector per text out: the fast path beside reference.py.
 
-    sort by length -> batches of a token budget -> model -> pooling -> unit vectors of windows averaged
+    sort by length -> packs of a token budget -> model -> pooling -> unit vectors of windows averaged
     -> Matryoshka width -> L2
 
-Alive in memory at once: the weights, one batch, and the vectors of the shard (float32).
+Alive in memory at once: the weights, one pack (on a GPU the next one too), and the vectors of the
+shard (float32).
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.forward import choose_forward, to_device
+from theta_ray.encoder.memory import PackQueue, is_out_of_memory
 from theta_ray.encoder.model import has_pooler, load_config, load_model, load_tokenizer
-from theta_ray.encoder.packing import padded_tokens, plan_batches
+from theta_ray.encoder.packing import Pack, plan_packs
 from theta_ray.encoder.pooling import POOLINGS, Hidden, check_pooling
+from theta_ray.encoder.precision import loaded_precision, merge_adapter, resolve_precision
 from theta_ray.encoder.source import ModelSource, read_folder_settings
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.errors import ConfigError, InputError, StageError
@@ -40,10 +45,12 @@ class VectorRules:
 
 @dataclass
 class Work:
-    """What an encoder did: tokens read, tokens computed with padding, seconds."""
+    """What an encoder did: tokens read, tokens computed with padding, seconds, and what it could not do."""
 
     num_tokens: int = 0
     num_padded_tokens: int = 0
+    too_large: set[int] = field(default_factory=set)
+    """Texts with a sequence that did not fit the device's memory alone; their vectors are NaN."""
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -84,11 +91,21 @@ class TextEncoder:
         self.width = int(load_config(source).get_text_config().hidden_size)
         self.tokenizer = make_tokenizer(config, source)
         self.device = device
-        pooling, num_layers = self.rules.pooling, config.num_layers
-        self.model = load_model(
-            source, precision=config.precision, device=device, pooling=pooling, num_layers=num_layers
+        self.precision = resolve_precision(config.precision, device)
+        loads_as = loaded_precision(self.precision, device, has_adapter=source.adapter_folder is not None)
+        model = load_model(
+            source,
+            precision=loads_as,
+            device=device,
+            pooling=self.rules.pooling,
+            num_layers=config.num_layers,
         )
-        check_pooling(self.rules.pooling, self.model, has_pooler=has_pooler(self.model))
+        check_pooling(self.rules.pooling, model, has_pooler=has_pooler(model))
+        self.model = merge_adapter(model)
+        self.forward, self.kernels = choose_forward(self.model, self.tokenizer.pad_id, self.precision)
+        self.is_plain = self.precision == "float32" and self.kernels.linears == "torch" and self.model is model
+        """Whether the weights are the folder's own in float32, so that the reference can share them."""
+        logger.debug("%s", self.kernels)
 
     @property
     def device_name(self) -> str:
@@ -103,70 +120,60 @@ class TextEncoder:
     def embed_sequences(self, sequences: TokenSequences, *, batch_tokens: int) -> tuple[Vectors, Work]:
         """[num_texts, dim] vectors, and what it took."""
         started = time.perf_counter()
-        lengths = sequences.lengths
         # a text may have no token at all, where the tokenizer adds none: its vector stays zero
-        filled = np.flatnonzero(lengths)
-        batches = [filled[batch] for batch in plan_batches(lengths[filled], batch_tokens)]
-        pooled_SD: Vectors | None = None
-        for batch, pooled_BD in self._pooled(sequences, batches):
-            if pooled_SD is None:
-                pooled_SD = np.zeros((len(lengths), pooled_BD.shape[1]), np.float32)
-            pooled_SD[batch] = pooled_BD
-        if pooled_SD is None:
-            return np.zeros((sequences.num_texts, self.rules.dim), np.float32), Work()
+        pooled_SD = np.zeros((len(sequences.lengths), self.width), np.float32)
+        queue = PackQueue(plan_packs(sequences.lengths, batch_tokens), batch_tokens)
+        work = Work(num_tokens=int(sequences.lengths.sum()))
+        for pack, pooled_BD in self._pooled(sequences, queue):
+            pooled_SD[pack.sequences_B] = pooled_BD
+            work.num_padded_tokens += self.forward.num_computed(pack)
+        pooled_SD[queue.too_large] = np.nan
+        work.too_large = {int(sequences.text_index[place]) for place in queue.too_large}
         vectors = finish_vectors(pooled_SD, sequences.text_index, sequences.num_texts, self.rules)
-        work = Work(int(lengths.sum()), padded_tokens(lengths, batches), time.perf_counter() - started)
+        work.seconds = time.perf_counter() - started
         return vectors, work
 
-    def _pooled(
-        self, sequences: TokenSequences, batches: list[npt.NDArray[np.int64]]
-    ) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
-        """Each batch with its pooled vectors; one that does not fit the memory is halved until it does."""
-        todo = batches[::-1]
-        while todo:
-            batch = todo.pop()
-            pooled_BD = self._forward_or_none(sequences, batch)
-            if pooled_BD is not None:
-                yield batch, pooled_BD
+    def _pooled(self, sequences: TokenSequences, queue: PackQueue) -> Iterator[tuple[Pack, Vectors]]:
+        """Each pack with its pooled vectors. A GPU computes a pack while the one before is fetched from it."""
+        ahead: tuple[Pack, torch.Tensor] | None = None
+        while (pack := queue.next()) is not None:
+            try:
+                pooled = self._forward(sequences, pack)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                pooled = None  # outside of this block nothing holds the pack's tensors any more
+            if pooled is None:
+                if self.device.startswith("cuda"):
+                    torch.cuda.empty_cache()
+                queue.failed(pack, self.device_name)
                 continue
-            tokens = int(sequences.lengths[batch].max())
-            if len(batch) == 1:
-                raise StageError(
-                    f"{self.device_name}: out of memory on one sequence of {tokens} tokens; set encoder.max_length or "
-                    "long_documents: windows, or take a larger device"
-                )
-            logger.warning("out of memory on %d sequences of %d tokens; halving the batch", len(batch), tokens)
-            todo += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
+            queue.succeeded()
+            if ahead is not None:
+                yield self._fetch(*ahead)
+            ahead = pack, pooled
+        if ahead is not None:
+            yield self._fetch(*ahead)
 
-    def _forward_or_none(self, sequences: TokenSequences, batch: npt.NDArray[np.int64]) -> Vectors | None:
-        """[len(batch), width] pooled vectors; None where the device's memory is too small for the batch."""
-        try:
-            pooled_BD: Vectors = self._forward(sequences, batch).cpu().numpy()
-        except torch.OutOfMemoryError:
-            pass  # the error holds the batch's tensors until this block is left
-        else:
-            if pooled_BD.shape != (len(batch), self.width):
-                raise StageError(
-                    f"encoder.model: gave vectors of shape {pooled_BD.shape} for {len(batch)} texts, its config.json "
-                    f"promises {self.width} values; check the model folder"
-                )
-            return pooled_BD
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        return None
+    def _fetch(self, pack: Pack, pooled_BD: torch.Tensor) -> tuple[Pack, Vectors]:
+        """The pooled vectors on the CPU, of the shape that was promised."""
+        vectors: Vectors = pooled_BD.cpu().numpy()
+        if vectors.shape != (len(pack.sequences_B), self.width):
+            raise StageError(
+                f"encoder.model: gave vectors of shape {vectors.shape} for {len(pack.sequences_B)} texts, its "
+                f"config.json promises {self.width} values; check the model folder"
+            )
+        return pack, vectors
 
-    def _forward(self, sequences: TokenSequences, batch: npt.NDArray[np.int64]) -> torch.Tensor:
-        starts, lengths = sequences.offsets[batch], sequences.lengths[batch]
-        longest = int(lengths.max())
-        ids = np.full((len(batch), longest), self.tokenizer.pad_id, np.int64)
-        mask = np.arange(longest) < lengths[:, None]
-        ids[mask] = np.concatenate([sequences.tokens[s : s + n] for s, n in zip(starts, lengths, strict=True)])
-        ids_BT = torch.from_numpy(ids).to(self.device)
-        mask_BT = torch.from_numpy(mask).to(self.device)
-        output = self.model(input_ids=ids_BT, attention_mask=mask_BT.long())
-        is_mask_token_BT = ids_BT == (self.tokenizer.mask_id if self.tokenizer.mask_id is not None else -1)
-        pooler_BD = getattr(output, "pooler_output", None)
-        return POOLINGS[self.rules.pooling](Hidden(output.last_hidden_state, mask_BT, pooler_BD, is_mask_token_BT))
+    def _forward(self, sequences: TokenSequences, pack: Pack) -> torch.Tensor:
+        starts, ends = sequences.offsets[pack.sequences_B], sequences.offsets[pack.sequences_B + 1]
+        parts = [sequences.tokens[start:end] for start, end in zip(starts, ends, strict=True)]
+        ids_T = np.concatenate(parts).astype(np.int64)
+        tokens_TD = self.forward(pack, ids_T)
+        is_mask_token = ids_T == (self.tokenizer.mask_id if self.tokenizer.mask_id is not None else -1)
+        offsets, is_mask_token_T = (to_device(values, tokens_TD.device) for values in (pack.offsets, is_mask_token))
+        pooler: Any = getattr(self.model, "pooler", None)
+        return POOLINGS[self.rules.pooling](Hidden(tokens_TD, offsets, is_mask_token_T, pooler))
 
 
 def finish_vectors(

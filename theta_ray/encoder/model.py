@@ -14,13 +14,13 @@ import torch
 
 from theta_ray.encoder.layers import keep_first_layers
 from theta_ray.encoder.model_files import may_fill, num_stored
+from theta_ray.encoder.precision import DTYPES
 from theta_ray.encoder.source import ModelSource
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.terminal import escaped
 
 # What transformers raises on configurations and tokenizer files that make no sense.
 UNSOUND = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def load_config(source: ModelSource) -> Any:

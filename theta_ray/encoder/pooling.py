@@ -1,7 +1,7 @@
-"""Hidden states of a batch in, one vector per sequence out.
+"""Hidden states of a pack in, one vector per sequence out.
 
-Shapes: B sequences, T positions, D dimensions. Sequences are padded on either side; the mask says
-which positions are real. Sums run in float32 whatever the model's precision.
+Shapes: T tokens of B sequences that lie end to end, D dimensions; `offsets` has the start of each
+sequence and the end of the last. Sums run in float32 whatever the model's precision.
 
 The trap to know: in a causal decoder position 0 has seen only the first token, so `first` (and
 `cls`) make a vector of that token alone. `check_pooling` warns or refuses.
@@ -21,52 +21,45 @@ logger = logging.getLogger(__name__)
 
 
 class Hidden(NamedTuple):
-    """A batch's output, as poolings see it."""
+    """A pack's output, as poolings see it."""
 
-    tokens_BTD: torch.Tensor
-    mask_BT: torch.Tensor
-    """True at real tokens."""
-    pooler_BD: torch.Tensor | None
-    """The model's own pooler output, where it has one."""
-    is_mask_token_BT: torch.Tensor
+    tokens_TD: torch.Tensor
+    offsets: torch.Tensor
+    """int64, B + 1 values."""
+    is_mask_token_T: torch.Tensor
     """True at the mask token of the template."""
+    pooler: Callable[[torch.Tensor], torch.Tensor] | None = None
+    """The model's own pooler, [B, 1, D] to [B, D], where it has one."""
 
 
 def pool_mean(hidden: Hidden) -> torch.Tensor:
-    """Mean of the real tokens."""
-    weights_BT1 = hidden.mask_BT.unsqueeze(-1).float()
-    return (hidden.tokens_BTD.float() * weights_BT1).sum(dim=1) / weights_BT1.sum(dim=1)
+    """Mean of the tokens."""
+    return torch.segment_reduce(hidden.tokens_TD.float(), "mean", offsets=hidden.offsets, axis=0)
 
 
 def pool_cls(hidden: Hidden) -> torch.Tensor:
-    """First real token: the classification token of bidirectional encoders."""
-    return _at(hidden.tokens_BTD, hidden.mask_BT.int().argmax(dim=1))
+    """First token: the classification token of bidirectional encoders."""
+    return hidden.tokens_TD[hidden.offsets[:-1]].float()
 
 
 def pool_last(hidden: Hidden) -> torch.Tensor:
-    """Last real token: what a causal decoder has read everything by."""
-    num_positions = hidden.mask_BT.shape[1]
-    positions_T = torch.arange(num_positions, device=hidden.mask_BT.device)
-    return _at(hidden.tokens_BTD, (positions_T * hidden.mask_BT.int()).argmax(dim=1))
+    """Last token: what a causal decoder has read everything by."""
+    return hidden.tokens_TD[hidden.offsets[1:] - 1].float()
 
 
 def pool_pooler(hidden: Hidden) -> torch.Tensor:
     """The model's own pooler: tanh of a linear layer on the first token (BERT, RoBERTa, BERTweet)."""
-    assert hidden.pooler_BD is not None, "check_pooling has seen a pooler"
-    return hidden.pooler_BD.float()
+    assert hidden.pooler is not None, "check_pooling has seen a pooler"
+    return hidden.pooler(hidden.tokens_TD[hidden.offsets[:-1]].unsqueeze(1)).float()
 
 
 def pool_mask(hidden: Hidden) -> torch.Tensor:
     """The mask token of a cloze template; exactly one in each sequence."""
-    counts_B = hidden.is_mask_token_BT.sum(dim=1)
+    places = hidden.is_mask_token_T.nonzero()[:, 0]
+    counts_B = torch.bincount(torch.searchsorted(hidden.offsets, places, right=True), minlength=len(hidden.offsets))[1:]
     if not bool((counts_B == 1).all()):
         raise ValueError(f"pooling mask needs one mask token in each sequence, found {counts_B.tolist()}")
-    return _at(hidden.tokens_BTD, hidden.is_mask_token_BT.int().argmax(dim=1))
-
-
-def _at(tokens_BTD: torch.Tensor, positions_B: torch.Tensor) -> torch.Tensor:
-    rows_B = torch.arange(tokens_BTD.shape[0], device=tokens_BTD.device)
-    return tokens_BTD[rows_B, positions_B].float()
+    return hidden.tokens_TD[places].float()
 
 
 POOLINGS: dict[str, Callable[[Hidden], torch.Tensor]] = {

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from theta_ray.config import Encoder
+from theta_ray.encoder.attention import attention_of
 from theta_ray.encoder.encoder import VectorRules
 from theta_ray.encoder.tokenize import Tokenizer
 
@@ -66,7 +67,8 @@ class Reference:
         return whole[:at], whole[at + len(inside) :]
 
     def _pool(self, ids: list[int]) -> torch.Tensor:
-        output = self.model(input_ids=torch.tensor([ids], device=self.device))
+        with attention_of(self.model, "eager"):
+            output = self.model(input_ids=torch.tensor([ids], device=self.device))
         tokens_TD: torch.Tensor = output.last_hidden_state[0].float()
         if self.rules.pooling == "mean":
             return tokens_TD.mean(dim=0)

@@ -8,11 +8,9 @@ corpus row groups -> texts, each distinct one once -> token sequences          (
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,8 @@ from theta_ray.config import Embed, Encoder
 from theta_ray.encoder.encoder import TextEncoder, first_values, make_tokenizer, unit, vector_rules
 from theta_ray.encoder.model import load_model
 from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
+from theta_ray.encoder.precision import resolve_precision
+from theta_ray.encoder.processor import processor_name
 from theta_ray.encoder.reference import Reference
 from theta_ray.encoder.source import ModelSource, resolve_model
 from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_difference, vector_problems
@@ -134,6 +134,7 @@ class ShardEmbedder:
         stored = to_stored(vectors, job.embed.store_dtype)
         restored = stored.restored()
         reasons = np.where(reasons == "", vector_problems(restored), reasons)
+        reasons[sorted(work.too_large)] = "out_of_memory"
         started = time.perf_counter()
         parity = self._check_parity(shard, vectors if job.embed.store_dtype in QUANTISED else restored, reasons)
         seconds["parity"] = time.perf_counter() - started
@@ -201,7 +202,7 @@ class ShardEmbedder:
         """Plain transformers in float32: the same module where that is its precision already."""
         if self._reference is None:
             job, model = self.job, self.encoder.model
-            if job.encoder.precision != "float32":
+            if not self.encoder.is_plain:
                 pooling = self.rules.pooling
                 model = load_model(
                     self.source,
@@ -253,14 +254,10 @@ def made_on(job: EmbedJob) -> dict[str, Any]:
     import torch
 
     device = torch.cuda.get_device_name() if job.device.startswith("cuda") else "cpu"
-    return {"device": device, "processor": _processor(), "torch": torch.__version__, "batch_tokens": job.batch_tokens}
-
-
-@lru_cache(maxsize=1)
-def _processor() -> str:
-    """The CPU's own name; its architecture where the system does not say."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return {
+        "device": device,
+        "processor": processor_name(),
+        "torch": torch.__version__,
+        "precision": resolve_precision(job.encoder.precision, job.device),
+        "batch_tokens": job.batch_tokens,
+    }

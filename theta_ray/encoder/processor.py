@@ -1,0 +1,35 @@
+"""What the CPU of this machine is, where it says so (Linux)."""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from pathlib import Path
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+@lru_cache(maxsize=1)
+def _first_core() -> dict[str, str]:
+    """The lines on the first core; none where the system has no such file."""
+    try:
+        lines = CPU_INFO.read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def processor_name() -> str:
+    """The CPU's own name; its architecture where the system does not say."""
+    return _first_core().get("model name", platform.machine())
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware: AVX512-BF16, AMX or Arm's extension."""
+    core = _first_core()
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(f"{core.get('flags')} {core.get('Features')}".split())
+
+
+def is_amd() -> bool:
+    """Whether Intel's MKL, torch's own float32 matrix product, would take its slow path."""
+    return _first_core().get("vendor_id") == "AuthenticAMD"
