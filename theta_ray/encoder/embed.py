@@ -23,8 +23,9 @@ from theta_ray.config import Config, Resources
 from theta_ray.corpus import prepare
 from theta_ray.corpus.survey import Survey, look
 from theta_ray.encoder.commit import Work, commit_embeddings, inputs_of, make_card
-from theta_ray.encoder.job import estimate_time, make_job, reasons_for
+from theta_ray.encoder.job import estimate, input_strata, make_job, reasons_for
 from theta_ray.encoder.shard import EmbedJob, ShardEmbedder, tokenize_shard
+from theta_ray.encoder.sizing import draw_strata
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard, plan_tasks
 from theta_ray.errors import CostLimitError, InputError
 from theta_ray.lease import Lease, holding
@@ -47,22 +48,21 @@ def plan(config: Config, day: str) -> Plan:
     corpus = found.manifest if found.is_current else None
     if corpus is None:
         figures: dict[str, Any] = {"shards": "known once the corpus is prepared"}
-        num_tokens = steps[-1].figures["estimated_tokens"]
+        todo, strata = [], input_strata(found)
         status, reasons = "would run after prepare", ["the corpus is not committed in this version"]
     else:
         tasks, finished = plan_tasks(corpus, job.embed), finished_shards(job.embeddings)
         todo = [task for task in tasks if task.shard not in finished]
-        num_tokens = sum(task.num_tokens for task in todo)
+        strata = draw_strata(job, corpus, todo)
         figures = {"shards": len(tasks), "shards_finished": len(tasks) - len(todo)}
         figures["rows_to_embed"] = sum(task.num_rows for task in todo)
         figures["bytes_of_text"] = sum(g["text_bytes"] for s in corpus["shards"] for g in s["details"]["row_groups"])
         committed = _committed(job, found)
         status = "nothing to do: committed" if committed else "would run"
         reasons = [] if committed else reasons_for(job, config, corpus, [task.shard for task in todo])
-    figures["estimated_tokens"] = num_tokens
     figures["model"] = job.source.identity
     figures["vectors"] = f"{job.dim} x {job.embed.store_dtype}"
-    figures["estimated_time"] = estimate_time(job, config.resources, num_tokens)
+    figures |= estimate(job, config.resources, strata, todo)
     steps.append(PlanStep("embed", job.embeddings.path, status, figures, reasons))
     return Plan(steps, config.recipe.model_dump(mode="json"))
 

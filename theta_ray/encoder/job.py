@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from typing import Any
 
+import torch
+
 from theta_ray.config import Config, Resources
-from theta_ray.corpus.survey import partition_of
+from theta_ray.corpus.estimate import kept_texts
+from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder.commit import inputs_of
+from theta_ray.encoder.devices import peak_in_table, peak_of
 from theta_ray.encoder.encoder import make_tokenizer, vector_rules
-from theta_ray.encoder.model import check_num_layers
+from theta_ray.encoder.model import check_num_layers, load_config
+from theta_ray.encoder.precision import resolve_precision
 from theta_ray.encoder.shard import EmbedJob
+from theta_ray.encoder.sizing import (
+    BYTES_PER_DRAW,
+    NUM_DRAWS,
+    Stratum,
+    count_load,
+    even_texts,
+    measure_rate,
+)
 from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
+from theta_ray.encoder.tokenized import ShardTask
 from theta_ray.errors import ConfigError
 from theta_ray.manifest import read_manifest
 from theta_ray.schemas import embeddings_schema
 from theta_ray.stale import against_other_fingerprints, cut
 from theta_ray.store import Partition, fingerprint
 
-# Model-independent guesses for --plan: what one core and one GPU reach on a plain forward pass.
-GUESSED_FLOPS = {"cpu": 4e10, "cuda": 1e14}
+# Ray, its workers and their imports, until the first actor loads its model; measured on two cores.
+RAY_SECONDS = 20.0
+# Larger models are not loaded for a plan; on a CPU they reach about this share of the measured peak.
+MAX_TIMED_WEIGHTS, LARGE_CPU_SHARE = 300_000_000, 0.6
+# From so many weights on, this share of a GPU's peak is assumed.
+GPU_MFU = ((300_000_000, 0.4), (0, 0.25))
+USUAL_GPU = "NVIDIA A100-SXM4-80GB"
 # What the model's own files say enters the fingerprint by its digest, not by the path it lies at.
 IDENTITY_FIELDS = ("model", "revision", "adapter", "weights_sha256")
 
@@ -72,17 +92,80 @@ def reasons_for(job: EmbedJob, config: Config, corpus: dict[str, Any], todo: lis
     return [f"version {newest['version']} is of corpus version {newest['inputs']['corpus']['version']}", *cut(stale)]
 
 
-def estimate_time(job: EmbedJob, resources: Resources, num_tokens: int) -> str:
-    """A forward pass costs about 2 floating-point operations per weight and token."""
-    flops = GUESSED_FLOPS[job.device]
-    num_actors, where = resources.num_actors or os.cpu_count() or 1, ""
+def estimate(job: EmbedJob, resources: Resources, strata: list[Stratum], tasks: list[ShardTask]) -> dict[str, Any]:
+    """Figures of a plan: tokens, seconds from start to commit, and what both were found on.
+
+    Args:
+        job: from `make_job`.
+        resources: where it would run.
+        strata: texts that stand for everything that is to be embedded; none where nothing is.
+        tasks: the shards to make; none where they are not known yet.
+    """
+    load = count_load(job, make_tokenizer(job.encoder, job.source), strata)
+    if not load.num_tokens:
+        return {"estimated_tokens": 0, "estimated_seconds": 0.0}
+    num_actors, elsewhere = _num_actors(job, resources)
+    share = busiest_share([task.num_tokens for task in tasks], num_actors)
+    start = RAY_SECONDS if resources.executor == "ray" else 0.0
+    if job.device == "cpu" and num_parameters(job.source.folder) <= MAX_TIMED_WEIGHTS:
+        num_busy = 0 if elsewhere else max(0, min(num_actors * job.threads, os.cpu_count() or 1) - job.threads)
+        rate = measure_rate(job, load, num_busy)
+        flops, basis = rate.flops, "timed on this machine"
+        start += rate.load_seconds + job.embed.parity_rows * rate.single_seconds * share
+    else:
+        flops, basis = assumed_rate(job)
+    # a GPU's tokens are made beside it
+    seconds = start + share * (load.flops / flops + (load.tokenize_seconds if job.device == "cpu" else 0.0))
+    actors = f"{num_actors} actor{'s' if num_actors > 1 else ''} at {flops / 1e9:,.0f} GFLOP/s each ({basis})"
+    return {
+        "estimated_tokens": load.num_tokens,
+        "tokens_counted_on": f"{sum(len(stratum.texts) for stratum in strata):,} texts",
+        "estimated_seconds": round(seconds, 1),
+        "estimated_time": f"about {_duration(seconds)} on {actors}, {_duration(start)} of it to start{elsewhere}",
+    }
+
+
+def input_strata(found: Survey) -> list[Stratum]:
+    """The inputs' documents, before the corpus is made of them: rows that repeat others are not known yet."""
+    documents, scale = found.sample
+    texts = kept_texts(found.corpus, documents)
+    num_bytes = sum(len(text.encode()) for text in texts)
+    drawn = even_texts(texts, NUM_DRAWS * BYTES_PER_DRAW)
+    return [Stratum(drawn, len(texts) * scale, num_bytes * scale)] if num_bytes else []
+
+
+def busiest_share(sizes: list[int], num_actors: int) -> float:
+    """Share of all work that the busiest actor does, where each takes the next shard as it gets free."""
+    if not sum(sizes):
+        return 1 / num_actors
+    busy_until = [0] * min(num_actors, len(sizes))
+    for size in sizes:
+        heapq.heapreplace(busy_until, busy_until[0] + size)
+    return max(busy_until) / sum(sizes)
+
+
+def assumed_rate(job: EmbedJob) -> tuple[float, str]:
+    """Operations a second of one actor where none are timed, and what they are taken from."""
+    config, num_weights = load_config(job.source), num_parameters(job.source.folder)
+    if job.device == "cpu":
+        measured = peak_of("cpu", resolve_precision(job.encoder.precision, "cpu"), config)
+        return LARGE_CPU_SHARE * measured.flops, f"{LARGE_CPU_SHARE:.0%} of the peak measured on this machine"
+    mfu = next(share for weights, share in GPU_MFU if num_weights >= weights)
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else USUAL_GPU
+    half = job.encoder.precision != "float32"
+    peak = peak_in_table(name, "float16" if half else "float32") or peak_in_table(USUAL_GPU, "float16")
+    assert peak is not None, "the table has the usual GPU"
+    where = "" if torch.cuda.is_available() else ", no GPU is here to ask"
+    return mfu * peak.flops, f"{mfu:.0%} of the peak of {name} is assumed{where}"
+
+
+def _num_actors(job: EmbedJob, resources: Resources) -> tuple[int, str]:
+    """Actors of the run, and a remark where they are not known before Ray is there."""
     if resources.executor == "local":
-        num_actors = 1
-    elif resources.num_actors is None and (job.device == "cuda" or "RAY_ADDRESS" in os.environ):
-        num_actors, where = 1, "; the cluster's size is known once it is joined"
-    seconds = 2 * num_parameters(job.source.folder) * num_tokens / (flops * num_actors)
-    plural = "s" if num_actors > 1 else ""
-    return f"about {_duration(seconds)} on {num_actors} actor{plural} at {flops / 1e9:,.0f} GFLOP/s each{where}"
+        return 1, ""
+    if resources.num_actors is None and (job.device == "cuda" or "RAY_ADDRESS" in os.environ):
+        return 1, "; the cluster's size is known once it is joined"
+    return resources.num_actors or max(1, (os.cpu_count() or 1) // resources.threads_per_actor), ""
 
 
 def _duration(seconds: float) -> str:
