@@ -8,9 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.models import wordpiece_tokenizer
+from theta_ray.corpus.bertweet import FastNormalizer
 from theta_ray.corpus.document import Damaged
 from theta_ray.corpus.language import identify
-from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, text_hash
+from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, bertweet, bertweet_words, text_hash
 from theta_ray.corpus.values import text_to_id, to_tags, to_time
 from theta_ray.terminal import escaped, masked_secrets
 
@@ -38,6 +39,7 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "emoji joined": lambda n: "\U0001f468\u200d" * (n // 7),
     "flags": lambda n: "\U0001f1e6" * (n // 4),
     "brackets": lambda n: "<[({" * (n // 4),
+    "short words": lambda n: "".join(chr(97 + i % 7) + ":;.8"[i % 4] + str(i % 999) + " " for i in range(n // 6)),
     "faces": lambda n: ":-" * (n // 2),
     "slashes": lambda n: "//" * (n // 2),
     "phone numbers": lambda n: "+1 (555) " * (n // 9),
@@ -45,8 +47,10 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "mail": lambda n: "a@" * (n // 2),
     "full width": lambda n: "\uff21\ufdfa" * (n // 6),
 }
+FAST = FastNormalizer(bertweet, bertweet_words).fast
 WORK: dict[str, Callable[[str], object]] = {
     **{f"normalise {name}": function for name, function in NORMALIZERS.items()},
+    "normalise many, bertweet": lambda text: FAST([text[start : start + 8000] for start in range(0, len(text), 8000)]),
     **{f"hashtags {name}": function for name, function in HASHTAGS.items()},
     "hash": text_hash,
     "language": identify,

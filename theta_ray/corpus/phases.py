@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from theta_ray.config import Corpus
 from theta_ray.corpus import damage, staging, tombstones
-from theta_ray.corpus.document import Document, Rejected, Unit
+from theta_ray.corpus.document import Rejected, Unit
 from theta_ray.corpus.drift import ColumnKinds
 from theta_ray.corpus.duplicates import digests_by_shard, find_repeats, sort, to_keys, without
 from theta_ray.corpus.listing import check_identity
@@ -180,12 +180,11 @@ def _read_units(task: ShardTask, staged: _Staged) -> None:
         source = spec.source or spec.reader
         check_identity(unit)
         staged.columns.add(unit, spec)
-        for found in READERS[spec.reader](unit, spec):
-            row = builder.build(found, source) if isinstance(found, Document) else found
+        for place, row in builder.build_all(READERS[spec.reader](unit, spec), source):
             if isinstance(row, Rejected):
                 staged.reject(row, number)
             else:
-                staged.add(row, number, found.place)
+                staged.add(row, number, place)
         check_identity(unit)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from theta_ray.config import Corpus
 from theta_ray.corpus.authors import pseudonym
+from theta_ray.corpus.bertweet import normalizer
 from theta_ray.corpus.document import Document, Rejected, printable
 from theta_ray.corpus.language import identify, source_language
-from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, storable, text_hash
+from theta_ray.corpus.text import HASHTAGS, storable, text_hash
 from theta_ray.corpus.values import SURROGATE, stored_id
 from theta_ray.schemas import CORPUS
 
@@ -19,43 +20,58 @@ from theta_ray.schemas import CORPUS
 STAGED = pa.schema([*CORPUS, pa.field("unit", pa.int32()), pa.field("place", pa.int64())])
 # Normalising makes texts shorter, entities and white space above all; beyond this factor it is not tried.
 MAX_SHRINK = 16
+# Texts are normalised so many at a time, and no more characters of them than this.
+BATCH_TEXTS, BATCH_CHARS = 256, 2**20
 CorpusRow = tuple[Any, ...]
+Built = tuple[int, CorpusRow | Rejected]
 
 
 class RowBuilder:
-    """One recipe's rules; `build` turns documents into rows, in the order of the corpus columns.
+    """One recipe's rules; turns documents into rows, in the order of the corpus columns.
 
     Ids in `deleted` are turned away before anything else, so that no other reason repeats them.
     """
 
     def __init__(self, corpus: Corpus, key: bytes | None, deleted: Container[str] = ()) -> None:
         self._corpus, self._key, self._deleted = corpus, key, deleted
-        self._normalize = NORMALIZERS[corpus.normalize]
+        self._normalize = normalizer(corpus.normalize)
         self._find_tags = HASHTAGS[corpus.hashtags]
         self._keep = frozenset(corpus.keep_languages)
 
+    def build_all(self, found: Iterable[Document | Rejected], source: str) -> Iterator[Built]:
+        """Places with the row of each document, or why it is turned away; what a reader turned away stays so."""
+        for batch in _batches(found):
+            checked = [self._check(item) if isinstance(item, Document) else item for item in batch]
+            texts = iter(self._normalize([item.text for item in checked if isinstance(item, Document)]))
+            for item in checked:
+                yield item.place, item if isinstance(item, Rejected) else self._row(item, next(texts), source)
+
     def build(self, document: Document, source: str) -> CorpusRow | Rejected:
-        """The row of a document, or why it is turned away."""
-        corpus = self._corpus
-        doc_id = stored_id(document.doc_id)
-        if doc_id in self._deleted:
+        """The row of one document, or why it is turned away."""
+        return next(self.build_all([document], source))[1]
+
+    def _check(self, document: Document) -> Document | Rejected:
+        """The document, or why it is turned away before its text is normalised."""
+        if stored_id(document.doc_id) in self._deleted:
             return Rejected("deleted_id", "", document.place)
-        raw = document.text
-        if not raw or raw.isspace():
+        if not document.text or document.text.isspace():
             return self._reject(document, "missing_text")
-        if len(raw) > MAX_SHRINK * corpus.max_chars:
+        if len(document.text) > MAX_SHRINK * self._corpus.max_chars:
             return self._reject(document, "too_long")
+        return document
+
+    def _row(self, document: Document, text: str, source: str) -> CorpusRow | Rejected:
+        corpus, raw = self._corpus, document.text
         tags: Sequence[str] = self._find_tags(raw) if "#" in raw else ()
         if tags or document.tags:
             tags = list(dict.fromkeys((*tags, *document.tags)))
-        text = self._normalize(raw)
         if not corpus.min_chars <= len(text) <= corpus.max_chars:
             return self._reject(document, "too_short" if len(text) < corpus.min_chars else "too_long")
         lang = self._language(document, text)
         if self._keep and lang not in self._keep:
             return self._reject(document, "other_language", f"language {lang or 'unknown'}, ")
         return (
-            doc_id,
+            stored_id(document.doc_id),
             text,
             text_hash(text),
             self._author(document.author),
@@ -85,6 +101,19 @@ class RowBuilder:
         if author is None or self._corpus.authors == "drop":
             return None
         return author if self._key is None else pseudonym(self._key, author)
+
+
+def _batches(found: Iterable[Document | Rejected]) -> Iterator[list[Document | Rejected]]:
+    batch: list[Document | Rejected] = []
+    num_chars = 0
+    for item in found:
+        batch.append(item)
+        num_chars += len(item.text or "") if isinstance(item, Document) else 0
+        if len(batch) == BATCH_TEXTS or num_chars >= BATCH_CHARS:
+            yield batch
+            batch, num_chars = [], 0
+    if batch:
+        yield batch
 
 
 def to_table(rows: list[CorpusRow], units: list[int], places: list[int]) -> pa.Table:

@@ -85,20 +85,23 @@ def bertweet(text: str) -> str:
     for written, normalized in PUNCTUATION.items():
         text = text.replace(written, normalized)
     pieces = [text] if len(text) <= MAX_PIECE else PIECE.findall(text)
-    words = [_bertweet_word(word) for piece in pieces for word in _tokenize(piece)]
-    text = " ".join(words)
+    text = " ".join(word for piece in pieces for word in bertweet_words(piece))
     for written, normalized in CONTRACTIONS:
         text = text.replace(written, normalized)
     return storable(" ".join(text.split()))
 
 
-def _tokenize(piece: str) -> list[str]:
+def bertweet_words(piece: str) -> list[str]:
+    """Normalised tokens of at most 10,000 characters, before contractions are split."""
     piece = REPEATS.sub(r"\1\1\1", piece)
     if not piece.isascii():
         piece = EMOJI_PARTS.sub(r" \g<0> ", piece)
     if len(piece) > MAX_ASCII_WORD:
         piece = LONG_WORD.sub(lambda found: found[1] or f"{found[2]} ", piece)
-    return list(_tweet_tokenizer().tokenize(piece))
+    nltk = _tweet_tokenizer()
+    # Without an entity, what NLTK does before its expression changes nothing here
+    words = nltk.tokenize(piece) if "&" in piece else nltk.PHONE_WORD_RE.findall(piece)
+    return [_bertweet_word(word) for word in words]
 
 
 @functools.cache
