@@ -15,7 +15,7 @@ import theta_ray
 from tests.small_jobs import all_records
 from theta_ray.errors import ConflictError, InputError, SchemaError, StageError
 from theta_ray.manifest import commit, list_versions, manifest_path, read_manifest
-from theta_ray.schemas import CORPUS, QUARANTINE, embeddings_schema, type_named
+from theta_ray.schemas import CORPUS, QUARANTINE, STORE_TYPES, embeddings_schema, type_named
 from theta_ray.store import Partition, ShardWriter, canonical_json
 
 ROWS = pa.Table.from_pylist(
@@ -150,7 +150,8 @@ def test_a_path_that_is_no_table_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [CORPUS, QUARANTINE, embeddings_schema(384, "float16"), embeddings_schema(3, "float32")]
+    "schema",
+    [CORPUS, QUARANTINE, embeddings_schema(384, "float16"), *(embeddings_schema(8, kind) for kind in STORE_TYPES)],
 )
 def test_the_types_of_a_manifest_are_read_back(schema: pa.Schema, tmp_path: Path) -> None:
     assert [type_named(str(field.type)) for field in schema] == schema.types

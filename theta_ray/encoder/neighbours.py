@@ -33,10 +33,10 @@ def evenly_spaced(num_rows: int, count: int) -> npt.NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) * num_rows // max(1, count)
 
 
-def measure_recall(exact_ND: npt.NDArray[Any], other_NE: npt.NDArray[Any]) -> Recall:
+def measure_recall(exact_ND: npt.NDArray[Any], other_NE: npt.NDArray[Any], *, max_queries: int = MAX_QUERIES) -> Recall:
     """Recall@10 of another form of the same N texts' vectors: narrower, quantised, or of fewer layers.
 
-    Up to 64 evenly spaced texts are queries among all N. A neighbour in the other form is a hit where
+    Up to `max_queries` evenly spaced texts are queries among all N. A neighbour in the other form is a hit where
     its exact cosine is not below that of the tenth exact neighbour, so that texts which tie there are
     equally right. Texts that tie in the other form (binary vectors often do) come in their order, which
     knows nothing of the exact one. Nothing is measured below 32 texts.
@@ -44,7 +44,7 @@ def measure_recall(exact_ND: npt.NDArray[Any], other_NE: npt.NDArray[Any]) -> Re
     num_texts = len(exact_ND)
     if num_texts < MIN_TEXTS:
         return Recall()
-    query_Q = evenly_spaced(num_texts, MAX_QUERIES)
+    query_Q = evenly_spaced(num_texts, max_queries)
     exact_QN = cosines_to_all(exact_ND, query_Q)
     exact_QN[np.arange(len(query_Q)), query_Q] = -np.inf
     tenth_Q1 = np.partition(exact_QN, num_texts - NUM_NEAREST, axis=1)[:, [num_texts - NUM_NEAREST]]

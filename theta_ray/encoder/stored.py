@@ -83,9 +83,10 @@ def read_vectors(table: pa.Table) -> Vectors:
 
 def vector_problems(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.str_]:
     """For each vector the reason why it cannot be stored, or an empty string."""
-    wide = vectors.astype(np.float32)
-    reasons = np.where((wide == 0).all(axis=1), "zero_embedding", "").astype("<U32")
-    reasons[~np.isfinite(wide).all(axis=1)] = "non_finite_embedding"
+    wide = vectors.astype(np.float32, copy=False)
+    largest_N = np.maximum(wide.max(axis=1, initial=0.0), -wide.min(axis=1, initial=0.0))  # NaN where one value is
+    reasons = np.where(largest_N < np.finfo(np.float32).tiny, "zero_embedding", "").astype("<U32")
+    reasons[~np.isfinite(largest_N)] = "non_finite_embedding"
     return reasons
 
 
