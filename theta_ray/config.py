@@ -159,6 +159,8 @@ class Encoder(Strict):
     """Cloze template for pooling `mask`: `{text}` and one mask token, such as `{text} is [MASK].`"""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """`auto` is bfloat16 where the device computes it in hardware, else float32."""
+    engine: Literal["auto", "torch", "vllm"] = "auto"
+    """`auto` is vLLM for more than a billion weights on a GPU where vLLM is installed, else packed torch."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Encoder:
@@ -233,6 +235,8 @@ class Resources(Strict):
     """A run that gives no sign of life for so long, by the store's clock, has lost its partition."""
     max_gpu_hours: Annotated[float, Field(gt=0)] | None = None
     """The job stops, ready to go on, once its actors have held GPUs for so long in sum. Absent: no limit."""
+    price_per_device_hour: Annotated[float, Field(gt=0)] | None = None
+    """What an hour of a GPU costs, or of an actor's cores, in any currency. Absent: the run card tells no cost."""
 
 
 class Config(Strict):

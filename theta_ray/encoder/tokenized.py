@@ -32,6 +32,8 @@ class ShardTask:
     parity_rows: tuple[int, ...] = ()
     compares_layers: bool = False
     """The one shard of a run on which the first layers (encoder.num_layers) are compared with the whole model."""
+    text_bytes: int = 0
+    """Of the corpus rows' texts."""
 
     def to_json(self) -> str:
         """The task as one string, for a row of Ray Data."""
@@ -101,15 +103,17 @@ def plan_tasks(manifest: dict[str, Any], embed: Embed) -> list[ShardTask]:
     """The shards of the embeddings table: runs of row groups of one corpus shard, by estimated tokens."""
     tasks: list[ShardTask] = []
     for corpus_shard in manifest["shards"]:
-        start, rows, tokens, count = 0, 0, 0, 0
+        start, rows, tokens, num_bytes, count = 0, 0, 0, 0, 0
         groups = corpus_shard["details"]["row_groups"]
         for index, group in enumerate(groups):
             rows += group["num_rows"]
+            num_bytes += group["text_bytes"]
             tokens += estimate_tokens(group["text_bytes"], group["num_rows"])
             if tokens >= embed.shard_tokens or index == len(groups) - 1:
                 name = f"{corpus_shard['shard']}-{count:05d}"
-                tasks.append(ShardTask(name, corpus_shard["shard"], tuple(range(start, index + 1)), rows, tokens))
-                start, rows, tokens, count = index + 1, 0, 0, count + 1
+                row_groups = tuple(range(start, index + 1))
+                tasks.append(ShardTask(name, corpus_shard["shard"], row_groups, rows, tokens, text_bytes=num_bytes))
+                start, rows, tokens, num_bytes, count = index + 1, 0, 0, 0, count + 1
     return _choose_shard_for_layers(_choose_parity_rows(tasks, embed))
 
 
