@@ -1,0 +1,49 @@
+"""Rates, utilisation and cost of a run are its sums over its time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from theta_ray.encoder.devices import Peak
+from theta_ray.encoder.rates import Made, cost_per_million, rates
+
+MADE = Made(num_rows=1000, num_tokens=30_000, flops=6 * 10**12, bytes_read=120_000, bytes_written=800_000)
+PEAKS = [Peak(1e12, "measured"), Peak(3e12, "measured"), Peak(2e12, "measured")]
+
+
+def test_rates_are_sums_over_seconds_and_devices() -> None:
+    figures = rates(MADE, 10.0, 2, PEAKS)
+    assert figures["tokens_per_second"] == 3000
+    assert figures["tokens_per_second_per_device"] == 1500
+    assert figures["documents_per_second"] == 100
+    assert figures["model_tflop"] == 6
+    assert (figures["bytes_of_text_read"], figures["bytes_written"]) == (120_000, 800_000)
+
+
+def test_mfu_is_the_share_of_what_all_devices_could_compute_in_that_time() -> None:
+    figures = rates(MADE, 10.0, 2, PEAKS)
+    assert figures["mfu"] == 6e12 / (10 * 2 * 2e12)
+    assert figures["peak_of_a_device"] == "2 TFLOP/s (measured)"
+
+
+@given(st.floats(0.1, 1e5), st.floats(0.25, 1000))
+def test_mfu_at_the_peak_is_one(seconds: float, num_devices: float) -> None:
+    made = Made(num_rows=1, num_tokens=1, flops=round(seconds * num_devices * 1e14))
+    assert rates(made, seconds, num_devices, [Peak(1e14, "table")])["mfu"] == 1
+
+
+def test_a_run_that_made_nothing_has_no_rates() -> None:
+    assert set(rates(Made(), 10.0, 0, []).values()) == {None}
+    assert cost_per_million(Made(), 10.0, 1, 2.5) is None
+
+
+def test_a_device_without_a_peak_has_rates_and_no_mfu() -> None:
+    figures = rates(MADE, 10.0, 1, [])
+    assert figures["mfu"] is None
+    assert figures["tokens_per_second"] == 3000
+
+
+def test_cost_is_device_hours_at_their_price() -> None:
+    assert cost_per_million(MADE, 36.0, 4, 2.5) == pytest.approx(0.04 * 2.5 / 1000 * 1e6)
