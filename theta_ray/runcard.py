@@ -60,6 +60,8 @@ class RunCard:
     seconds: dict[str, float] = field(default_factory=dict)
     worker_seconds: dict[str, float] = field(default_factory=dict)
     """What the workers spent their time on, summed over all of them."""
+    stall_seconds: dict[str, float] = field(default_factory=dict)
+    """What the workers' devices waited for, summed over all of them."""
     recipe: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +75,12 @@ class RunCard:
         lines += [page_line(name.replace("_", " "), value) for name, value in self.figures.items()]
         lines += [page_line("quarantined", sum(self.quarantined.values()))]
         lines += [page_line(f"  {reason}", count) for reason, count in sorted(self.quarantined.items())]
-        for name, seconds in (("seconds", self.seconds), ("worker seconds", self.worker_seconds)):
+        spans = {
+            "seconds": self.seconds,
+            "worker seconds": self.worker_seconds,
+            "stalls": self.stall_seconds,
+        }
+        for name, seconds in spans.items():
             if seconds:
                 lines += [page_line(name, "   ".join(f"{phase} {value:.1f}" for phase, value in seconds.items()))]
         lines += [page_line("result", self.path)]

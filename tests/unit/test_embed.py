@@ -54,7 +54,12 @@ def test_the_run_card_counts_add_up(config: Config) -> None:
     assert figures["rows_compared"] == 32
     assert 0 <= figures["padding_share"] < 0.5
     assert figures["shards"] > 3
-    assert card.resources["devices"] == ["cpu"]
+    (kernels,) = card.resources["kernels"]
+    assert (kernels["device"], kernels["attention"], kernels["precision"]) == ("cpu", "grouped", "float32")
+    assert kernels["difference"] < 1e-4
+    assert (figures["actors_that_worked"], figures["ramp_seconds"] > 0) == (1, True)
+    assert set(card.stall_seconds) == {"weights", "read", "tokens", "check", "write"}
+    assert card.stall_seconds["weights"] > 0
 
 
 def test_missing_upstream_is_run_first_and_shown(config: Config) -> None:
@@ -90,7 +95,13 @@ def test_a_run_killed_before_its_card_gets_one_later(config: Config) -> None:
     first = embed.run(config, DAY)
     Path(find_partition(config.root, "embeddings").at("run_cards", "00000001.json")).unlink()
     again = embed.run(config, DAY)
-    rates = ("tokens_per_second", "documents_per_second", "shards_made_by_this_run")
+    rates = {
+        "tokens_per_second",
+        "documents_per_second",
+        "shards_made_by_this_run",
+        "actors_that_worked",
+        "ramp_seconds",
+    }
     assert {n: v for n, v in again.figures.items() if n not in rates} == {
         n: v for n, v in first.figures.items() if n not in rates
     }

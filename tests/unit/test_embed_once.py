@@ -20,7 +20,8 @@ from tests.small_jobs import DAY, all_records, find_partition, read_table
 from theta_ray.config import Config, Resources
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job
-from theta_ray.encoder.shard import ShardEmbedder, tokenize_shard
+from theta_ray.encoder.shard import tokenize_shard
+from theta_ray.encoder.shard_embedder import ShardEmbedder
 from theta_ray.encoder.stored import vector_difference
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.errors import ConflictError, CostLimitError, StageError

@@ -15,8 +15,10 @@ from theta_ray.config import Config, Embed, Encoder
 from theta_ray.encoder import embed
 from theta_ray.encoder.encoder import TextEncoder
 from theta_ray.encoder.job import make_job
-from theta_ray.encoder.shard import ShardEmbedder, mean_cosine, tokenize_shard, vector_problems
+from theta_ray.encoder.shard import tokenize_shard
+from theta_ray.encoder.shard_embedder import ShardEmbedder
 from theta_ray.encoder.source import resolve_model
+from theta_ray.encoder.stored import mean_cosine, vector_problems
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard, plan_tasks
 from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import read_manifest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from theta_ray.config import Config
@@ -10,39 +9,14 @@ from theta_ray.corpus.damage import check_vectors
 from theta_ray.encoder.model import count_layers, load_config
 from theta_ray.encoder.neighbours import Recall
 from theta_ray.encoder.shard import EmbedJob
+from theta_ray.encoder.work import Work
 from theta_ray.errors import StageError
 from theta_ray.manifest import commit, identity_of, read_manifest
-from theta_ray.runcard import Phases, RunCard, versions
+from theta_ray.runcard import RunCard, versions
 from theta_ray.schemas import QUARANTINE, embeddings_schema
 from theta_ray.store import Record, read_records
 
 COLLAPSED_COSINE = 0.9999
-
-
-@dataclass
-class Work:
-    """What this run did, next to what was finished before it."""
-
-    phases: Phases = field(default_factory=Phases)
-    worker_seconds: dict[str, float] = field(default_factory=dict)
-    num_shards: int = 0
-    num_made: int = 0
-    num_rows: int = 0
-    num_tokens: int = 0
-    devices: set[str] = field(default_factory=set)
-
-    def add(self, receipt: dict[str, Any]) -> Record:
-        """Count one receipt; its record."""
-        record = Record(**receipt["record"])
-        if not receipt["made"]:
-            return record
-        self.num_made += 1
-        self.devices.add(receipt["device"])
-        self.num_rows += record.num_rows
-        self.num_tokens += record.details["num_tokens"]
-        for name, seconds in receipt["seconds"].items():
-            self.worker_seconds[name] = self.worker_seconds.get(name, 0.0) + seconds
-        return record
 
 
 def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Record]) -> dict[str, Any]:
@@ -148,12 +122,15 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "vectors": f"{job.dim} x {job.embed.store_dtype}",
             "shards": work.num_shards,
             "shards_made_by_this_run": work.num_made,
+            "actors_that_worked": len({call.actor for call in work.calls}),
+            "ramp_seconds": round(work.ramp_seconds(), 1),
         },
         quarantined=body["quarantined"],
         seconds=work.phases.seconds,
         worker_seconds={name: round(value, 3) for name, value in work.worker_seconds.items()},
+        stall_seconds={cause: round(value, 3) for cause, value in work.stall_seconds().items()},
         recipe=config.recipe.model_dump(mode="json"),
-        resources={**config.resources.model_dump(mode="json"), "devices": sorted(work.devices)},
+        resources={**config.resources.model_dump(mode="json"), "kernels": work.distinct_kernels()},
         inputs=body["inputs"],
         seeds={"parity_rows": job.embed.seed},
         versions=versions(),

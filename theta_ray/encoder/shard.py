@@ -1,15 +1,14 @@
 """One shard of the embeddings table, from corpus rows to the committed object. No Ray here.
 
 corpus row groups -> texts, each distinct one once -> token sequences          (tokenize_shard, CPU)
--> vectors of full width -> Matryoshka width -> quarantine what is no vector
--> the form to store -> compare a few rows with plain transformers, and neighbours
-   with those of full width -> rows again -> write under the fixed name -> record  (ShardEmbedder)
+-> vectors in the form to store, checked                                       (shard_embedder.py)
+-> rows again -> write under the fixed name -> record                          (write_shard)
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,19 +17,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from theta_ray.config import Embed, Encoder
-from theta_ray.encoder.encoder import TextEncoder, first_values, make_tokenizer, unit, vector_rules
-from theta_ray.encoder.model import load_model
-from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
+from theta_ray.encoder.encoder import make_tokenizer
+from theta_ray.encoder.engine import choose_engine
 from theta_ray.encoder.precision import resolve_precision
 from theta_ray.encoder.processor import processor_name
-from theta_ray.encoder.reference import Reference
 from theta_ray.encoder.source import ModelSource, resolve_model
-from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_difference, vector_problems
+from theta_ray.encoder.stored import Stored, vector_difference
 from theta_ray.encoder.tokenize import Tokenizer
-from theta_ray.encoder.tokenized import LAYER_ROWS, ShardTask, TokenizedShard
+from theta_ray.encoder.tokenized import ShardTask, TokenizedShard
+from theta_ray.encoder.vllm_engine import vllm_version
 from theta_ray.errors import InputError, StageError
 from theta_ray.schemas import QUARANTINE, embeddings_schema
-from theta_ray.store import Partition, ShardWriter, find_record, read_shard
+from theta_ray.store import Partition, ShardWriter, read_shard
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class EmbedJob:
     device: str
     threads: int
     batch_tokens: int
+    gpus: float = 1.0
+    """GPUs of one actor, where `device` is one."""
     epoch: int = 0
     """Lease epoch of the run."""
 
@@ -106,119 +106,10 @@ def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
     )
 
 
-class ShardEmbedder:
-    """A loaded model that turns tokenised shards into committed ones."""
-
-    def __init__(self, job: EmbedJob) -> None:
-        import torch
-
-        torch.set_num_threads(job.threads)
-        self.job = job
-        self.source = source_on_this_node(job.encoder, job.source)
-        self.rules = vector_rules(job.encoder, job.embed, self.source)
-        self._full_width = job.embed.model_copy(update={"dim": None})
-        self.encoder = TextEncoder(job.encoder, self._full_width, self.source, device=job.device)
-        self._reference: Reference | None = None
-
-    def embed(self, shard: TokenizedShard) -> dict[str, Any]:
-        """Make, check and write one shard; its record and seconds as JSON values. A finished one is not made again."""
-        job, seconds = self.job, dict(shard.seconds)
-        finished = find_record(job.embeddings, shard.task.shard)
-        if finished is not None:
-            return {"record": asdict(finished), "seconds": {}, "device": self.encoder.device_name, "made": False}
-        full, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=job.batch_tokens)
-        seconds["forward"] = work.seconds
-        vectors = full if full.shape[1] == self.rules.dim else first_values(full, self.rules)
-        reasons = vector_problems(vectors)  # before any rounding: a NaN has no sign, a zero vector no scale
-        vectors[reasons != ""] = 0
-        stored = to_stored(vectors, job.embed.store_dtype)
-        restored = stored.restored()
-        reasons = np.where(reasons == "", vector_problems(restored), reasons)
-        reasons[sorted(work.too_large)] = "out_of_memory"
-        started = time.perf_counter()
-        parity = self._check_parity(shard, vectors if job.embed.store_dtype in QUANTISED else restored, reasons)
-        seconds["parity"] = time.perf_counter() - started
-        started = time.perf_counter()
-        sound = np.flatnonzero(reasons == "")
-        sample = sound[evenly_spaced(len(sound), MAX_TEXTS)]
-        recall = measure_recall(full[sample], restored[sample])
-        layers = self._compare_layers(shard, full, sound)
-        seconds["recall"] = time.perf_counter() - started
-        started = time.perf_counter()
-        details = {
-            "num_rows_in": shard.task.num_rows,
-            "num_texts": shard.sequences.num_texts,
-            "num_tokens": work.num_tokens,
-            "num_padded_tokens": work.num_padded_tokens,
-            "mean_cosine": mean_cosine(vectors[sound]),
-            "recall": recall._asdict(),
-            "layers": layers,
-            **parity,
-        }
-        record = write_shard(job, shard, stored, reasons, details)
-        seconds["write"] = time.perf_counter() - started
-        return {"record": asdict(record), "seconds": seconds, "device": self.encoder.device_name, "made": True}
-
-    def _check_parity(
-        self, shard: TokenizedShard, vectors: npt.NDArray[np.float32], reasons: npt.NDArray[Any]
-    ) -> dict[str, Any]:
-        """Compare the drawn rows with plain transformers in float32, one text at a time."""
-        lowest, compared = 1.0, 0
-        for row, text in zip(shard.task.parity_rows, shard.parity_texts, strict=True):
-            index = shard.text_of_row[row]
-            if reasons[index]:
-                continue
-            ours, reference = vectors[index].astype(np.float64), self.reference.embed(text).double().numpy()
-            cosine = float(ours @ reference / (np.linalg.norm(ours) * np.linalg.norm(reference)))
-            if not cosine >= self.job.embed.min_cosine:  # NaN, too, is below every bound
-                raise StageError(
-                    f"{shard.task.shard}: document {shard.doc_ids[row].as_py()} has cosine {cosine:.6f} with plain "
-                    f"transformers, embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, "
-                    "or accept less in the recipe"
-                )
-            lowest, compared = min(lowest, cosine), compared + 1
-        return {"num_compared": compared, "min_cosine": round(lowest, 9) if compared else None}
-
-    def _compare_layers(
-        self, shard: TokenizedShard, full: npt.NDArray[np.float32], sound: npt.NDArray[np.int64]
-    ) -> dict[str, Any] | None:
-        """What the first layers keep of the whole model, which is loaded for it, on texts of the run's chosen shard."""
-        job = self.job
-        if job.encoder.num_layers is None or not shard.task.compares_layers:
-            return None
-        texts = sound[evenly_spaced(len(sound), LAYER_ROWS)]
-        whole = job.encoder.model_copy(update={"num_layers": None})
-        encoder = TextEncoder(whole, self._full_width, self.source, device=job.device)
-        exact, _ = encoder.embed_sequences(shard.sequences.of_texts(texts), batch_tokens=job.batch_tokens)
-        is_vector = vector_problems(exact) == ""
-        exact, ours = exact[is_vector], full[texts[is_vector]]
-        recall = measure_recall(exact, ours)
-        cosines = (unit(exact) * unit(ours)).sum(axis=1)
-        mean = round(float(cosines.mean()), 4) if len(cosines) else None
-        return {"mean_cosine": mean, **recall._asdict()}
-
-    @property
-    def reference(self) -> Reference:
-        """Plain transformers in float32: the same module where that is its precision already."""
-        if self._reference is None:
-            job, model = self.job, self.encoder.model
-            if not self.encoder.is_plain:
-                pooling = self.rules.pooling
-                model = load_model(
-                    self.source,
-                    precision="float32",
-                    device=job.device,
-                    pooling=pooling,
-                    num_layers=job.encoder.num_layers,
-                )
-            self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.rules)
-        return self._reference
-
-
 def write_shard(
     job: EmbedJob, shard: TokenizedShard, stored: Stored, reasons: npt.NDArray[Any], details: dict[str, Any]
 ) -> Any:
-    """Put the quarantined rows and then the shard in place; rows in = rows out + quarantined."""
+    """Put the quarantined rows and then the shard in place: rows in = rows out + quarantined. Its record."""
     reason_of_row = reasons[shard.text_of_row]
     kept = np.flatnonzero(reason_of_row == "")
     bad = np.flatnonzero(reason_of_row != "")
@@ -254,8 +145,10 @@ def made_on(job: EmbedJob) -> dict[str, Any]:
     import torch
 
     device = torch.cuda.get_device_name() if job.device.startswith("cuda") else "cpu"
+    choice = choose_engine(job.encoder, source_on_this_node(job.encoder, job.source), job.device, job.gpus)
     return {
         "device": device,
+        "engine": f"vllm {vllm_version()}" if choice.engine == "vllm" else "torch",
         "processor": processor_name(),
         "torch": torch.__version__,
         "precision": resolve_precision(job.encoder.precision, job.device),

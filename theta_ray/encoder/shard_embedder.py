@@ -1,0 +1,206 @@
+"""A loaded model turns tokenised shards into committed ones. No Ray here.
+
+token sequences -> vectors of full width -> Matryoshka width -> quarantine what is no vector -> the form to store
+-> a few rows compared with plain transformers, neighbours with those of full width -> shard -> receipt
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from theta_ray.encoder.encoder import TextEncoder, first_values, unit, vector_rules
+from theta_ray.encoder.engine import load_engine
+from theta_ray.encoder.model import load_model
+from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
+from theta_ray.encoder.reference import Reference
+from theta_ray.encoder.shard import EmbedJob, source_on_this_node, tokenize_shard, write_shard
+from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_problems
+from theta_ray.encoder.timeline import Call
+from theta_ray.encoder.tokenized import LAYER_ROWS, ShardTask, TokenizedShard
+from theta_ray.errors import StageError
+from theta_ray.store import Record, find_record
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ShardVectors:
+    """The vectors of a shard's N distinct texts, on their way to the table."""
+
+    full: Vectors
+    """[N, width of the model]."""
+    exact: Vectors
+    """[N, dim], before rounding."""
+    stored: Stored
+    restored: Vectors
+    """[N, dim], what readers get back."""
+    reasons: npt.NDArray[Any]
+    """[N], why a vector cannot be stored, or an empty string."""
+
+    @property
+    def sound(self) -> npt.NDArray[np.int64]:
+        """Texts whose vector can be stored."""
+        return np.flatnonzero(self.reasons == "")
+
+
+class ShardEmbedder:
+    """A loaded model that turns tokenised shards into committed ones."""
+
+    def __init__(self, job: EmbedJob) -> None:
+        import torch
+
+        loading = time.time()
+        torch.set_num_threads(job.threads)
+        self.job = job
+        self.source = source_on_this_node(job.encoder, job.source)
+        self.rules = vector_rules(job.encoder, job.embed, self.source)
+        self._full_width = job.embed.model_copy(update={"dim": None})
+        self.encoder, self.engine_choice = load_engine(job, self.source)
+        self._reference: Reference | None = None
+        self._device = threading.Lock()  # one shard computes at a time; others are read or written meanwhile
+        self._name = f"{platform.node()}-{os.getpid()}"
+        self._loading = loading, time.time()
+
+    def embed_task(self, task: ShardTask) -> dict[str, Any]:
+        """Read, tokenise and make one shard; its receipt."""
+        began = time.time()
+        if (finished := self._finished(task)) is not None:
+            return finished
+        shard = tokenize_shard(self.job, task)
+        return self.embed(shard, (began, began + shard.seconds["read"]))
+
+    def embed(self, shard: TokenizedShard, arrival: tuple[float, float] | None = None) -> dict[str, Any]:
+        """Make, check and write one shard; its receipt: record, seconds and places in time, as JSON values.
+
+        Args:
+            shard: a finished one is not made again.
+            arrival: when work on it began here, and when its texts were read; absent where both were done elsewhere.
+        """
+        began, was_read = arrival or (time.time(),) * 2
+        if (finished := self._finished(shard.task)) is not None:
+            return finished
+        seconds = dict(shard.seconds)
+        with self._device:
+            times = [began, was_read, time.time()]
+            vectors, details = self._compute(shard, seconds)
+            times.append(time.time())
+            checks = self._check(shard, vectors)
+        details |= checks | self._measure(vectors)
+        times.append(time.time())
+        seconds["check"] = times[-1] - times[-2]
+        record = write_shard(self.job, shard, vectors.stored, vectors.reasons, details)
+        times.append(time.time())
+        seconds["write"] = times[-1] - times[-2]
+        return {
+            **self._about(record, made=True),
+            "seconds": seconds,
+            "call": asdict(Call(self._name, *self._loading, *times)),
+        }
+
+    def _finished(self, task: ShardTask) -> dict[str, Any] | None:
+        record = find_record(self.job.embeddings, task.shard)
+        return None if record is None else self._about(record, made=False)
+
+    def _about(self, record: Record, *, made: bool) -> dict[str, Any]:
+        encoder = self.encoder
+        kernels = {
+            "device": encoder.device_name,
+            "precision": encoder.precision,
+            **asdict(self.engine_choice),
+            **asdict(encoder.kernels),
+        }
+        return {"record": asdict(record), "made": made, "kernels": kernels}
+
+    def _compute(self, shard: TokenizedShard, seconds: dict[str, float]) -> tuple[ShardVectors, dict[str, Any]]:
+        """The vectors of a shard's texts, and what they took."""
+        full, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=self.job.batch_tokens)
+        seconds["forward"] = work.seconds
+        vectors = full if full.shape[1] == self.rules.dim else first_values(full, self.rules)
+        reasons = vector_problems(vectors)  # before any rounding: a NaN has no sign, a zero vector no scale
+        vectors[reasons != ""] = 0
+        stored = to_stored(vectors, self.job.embed.store_dtype)
+        restored = stored.restored()
+        reasons = np.where(reasons == "", vector_problems(restored), reasons)
+        reasons[sorted(work.too_large)] = "out_of_memory"
+        details = {
+            "num_rows_in": shard.task.num_rows,
+            "num_texts": shard.sequences.num_texts,
+            "num_tokens": work.num_tokens,
+            "num_padded_tokens": work.num_padded_tokens,
+        }
+        return ShardVectors(full, vectors, stored, restored, reasons), details
+
+    def _check(self, shard: TokenizedShard, vectors: ShardVectors) -> dict[str, Any]:
+        """Compare with plain transformers, and with the whole model where the recipe takes the first layers only."""
+        compared = vectors.exact if self.job.embed.store_dtype in QUANTISED else vectors.restored
+        parity = self._check_parity(shard, compared, vectors.reasons)
+        return {**parity, "layers": self._compare_layers(shard, vectors.full, vectors.sound)}
+
+    def _measure(self, vectors: ShardVectors) -> dict[str, Any]:
+        """What the stored form keeps of neighbours, and how alike all vectors are."""
+        sample = vectors.sound[evenly_spaced(len(vectors.sound), MAX_TEXTS)]
+        recall = measure_recall(vectors.full[sample], vectors.restored[sample])
+        return {"mean_cosine": mean_cosine(vectors.exact[vectors.sound]), "recall": recall._asdict()}
+
+    def _check_parity(
+        self, shard: TokenizedShard, vectors: npt.NDArray[np.float32], reasons: npt.NDArray[Any]
+    ) -> dict[str, Any]:
+        """Compare the drawn rows with plain transformers in float32, one text at a time."""
+        lowest, compared = 1.0, 0
+        for row, text in zip(shard.task.parity_rows, shard.parity_texts, strict=True):
+            index = shard.text_of_row[row]
+            if reasons[index]:
+                continue
+            ours, reference = vectors[index].astype(np.float64), self.reference.embed(text).double().numpy()
+            cosine = float(ours @ reference / (np.linalg.norm(ours) * np.linalg.norm(reference)))
+            if not cosine >= self.job.embed.min_cosine:  # NaN, too, is below every bound
+                raise StageError(
+                    f"{shard.task.shard}: document {shard.doc_ids[row].as_py()} has cosine {cosine:.6f} with plain "
+                    f"transformers, embed.min_cosine is {self.job.embed.min_cosine}; use encoder.precision: float32, "
+                    "or accept less in the recipe"
+                )
+            lowest, compared = min(lowest, cosine), compared + 1
+        return {"num_compared": compared, "min_cosine": round(lowest, 9) if compared else None}
+
+    def _compare_layers(
+        self, shard: TokenizedShard, full: npt.NDArray[np.float32], sound: npt.NDArray[np.int64]
+    ) -> dict[str, Any] | None:
+        """What the first layers keep of the whole model, which is loaded for it, on texts of the run's chosen shard."""
+        job = self.job
+        if job.encoder.num_layers is None or not shard.task.compares_layers:
+            return None
+        texts = sound[evenly_spaced(len(sound), LAYER_ROWS)]
+        whole = job.encoder.model_copy(update={"num_layers": None})
+        encoder = TextEncoder(whole, self._full_width, self.source, device=job.device)
+        exact, _ = encoder.embed_sequences(shard.sequences.of_texts(texts), batch_tokens=job.batch_tokens)
+        is_vector = vector_problems(exact) == ""
+        exact, ours = exact[is_vector], full[texts[is_vector]]
+        recall = measure_recall(exact, ours)
+        cosines = (unit(exact) * unit(ours)).sum(axis=1)
+        mean = round(float(cosines.mean()), 4) if len(cosines) else None
+        return {"mean_cosine": mean, **recall._asdict()}
+
+    @property
+    def reference(self) -> Reference:
+        """Plain transformers in float32: the same module where that is its precision already."""
+        if self._reference is None:
+            job, model = self.job, self.encoder.model
+            if not self.encoder.is_plain:
+                pooling = self.rules.pooling
+                model = load_model(
+                    self.source,
+                    precision="float32",
+                    device=self.encoder.device,
+                    pooling=pooling,
+                    num_layers=job.encoder.num_layers,
+                )
+            self._reference = Reference(model, self.encoder.tokenizer, job.encoder, self.rules)
+        return self._reference

@@ -1,0 +1,54 @@
+"""What a run of the embed stage did, next to what was finished before it: the sum of its receipts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from theta_ray.encoder.timeline import Call, ramp_seconds, stall_seconds
+from theta_ray.runcard import Phases
+from theta_ray.store import Record
+
+
+@dataclass
+class Work:
+    """Grows by one receipt of `ShardEmbedder` after the other."""
+
+    phases: Phases = field(default_factory=Phases)
+    worker_seconds: dict[str, float] = field(default_factory=dict)
+    num_shards: int = 0
+    num_made: int = 0
+    num_rows: int = 0
+    num_tokens: int = 0
+    began: float = 0.0
+    """Seconds of the epoch: the first actor was asked for."""
+    calls_at_once: int = 1
+    calls: list[Call] = field(default_factory=list)
+    kernels: set[str] = field(default_factory=set)
+
+    def add(self, receipt: dict[str, Any]) -> Record:
+        """Count one receipt; its record."""
+        record = Record(**receipt["record"])
+        if not receipt["made"]:
+            return record
+        self.num_made += 1
+        self.kernels.add(json.dumps(receipt["kernels"], sort_keys=True))
+        self.calls.append(Call(**receipt["call"]))
+        self.num_rows += record.num_rows
+        self.num_tokens += record.details["num_tokens"]
+        for name, seconds in receipt["seconds"].items():
+            self.worker_seconds[name] = self.worker_seconds.get(name, 0.0) + seconds
+        return record
+
+    def distinct_kernels(self) -> list[dict[str, Any]]:
+        """The devices, precisions and ways of attending that made shards, each once."""
+        return [json.loads(kernels) for kernels in sorted(self.kernels)]
+
+    def stall_seconds(self) -> dict[str, float]:
+        """Seconds that devices did not compute, by cause, summed over all actors."""
+        return stall_seconds(self.calls, self.calls_at_once)
+
+    def ramp_seconds(self) -> float:
+        """Seconds until the last actor computed."""
+        return ramp_seconds(self.calls, self.began)
