@@ -68,6 +68,7 @@ def make_job(config: Config, day: str) -> EmbedJob:
         device="cuda" if resources.gpus_per_actor else "cpu",
         threads=resources.threads_per_actor,
         batch_tokens=resources.batch_tokens,
+        gpus=resources.gpus_per_actor,
     )
 
 
