@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
 
 from theta_ray.schemas import STORE_TYPES
 
 # These lose more than rounding; the parity check looks at the vectors before.
 QUANTISED = ("binary", "int8")
 INT8_STEPS = 127
+BLOCK_ROWS = 256
 # Below this many texts a shard says nothing about whether all vectors are alike.
 MIN_TEXTS_FOR_SPREAD = 8
 # Two attempts on GPUs, other processors or with other batches choose other kernels; else the same bytes are demanded.
@@ -46,6 +48,8 @@ class Stored:
         """
         if self.store_dtype == "binary":
             return np.unpackbits(self.values.view(np.uint8), axis=1).astype(np.float32) * 2 - 1
+        if self.store_dtype == "float16":
+            return torch.tensor(self.values).float().numpy()  # numpy takes ten times as long
         wide = self.values.astype(np.float32, copy=False)
         return wide if self.scale_N is None else wide * self.scale_N[:, None]
 
@@ -66,11 +70,15 @@ def to_stored(vectors_ND: Vectors, store_dtype: str) -> Stored:
     if store_dtype == "binary":
         return Stored(store_dtype, np.packbits(vectors_ND > 0, axis=1))
     if store_dtype == "int8":
-        scale_N = (np.abs(vectors_ND).max(axis=1, initial=0.0) / INT8_STEPS).astype(np.float32)
-        steps = np.rint(vectors_ND / np.where(scale_N == 0, 1.0, scale_N)[:, None])
-        return Stored(store_dtype, steps.clip(-INT8_STEPS, INT8_STEPS).astype(np.int8), scale_N)
-    with np.errstate(over="ignore"):  # becomes infinite, which `vector_problems` finds
-        return Stored(store_dtype, vectors_ND.astype(store_dtype))
+        scale_N = (_largest(vectors_ND) / INT8_STEPS).astype(np.float32)
+        steps_ND = np.empty(vectors_ND.shape, np.int8)
+        for rows in _blocks(len(vectors_ND)):
+            divisor = np.where(scale_N[rows] == 0, np.float32(1), scale_N[rows])
+            steps_ND[rows] = np.rint(vectors_ND[rows] / divisor[:, None])
+        return Stored(store_dtype, steps_ND, scale_N)
+    if store_dtype == "float16":  # beyond its range becomes infinite, which `vector_problems` finds
+        return Stored(store_dtype, torch.from_numpy(vectors_ND).half().numpy())
+    return Stored(store_dtype, vectors_ND)
 
 
 def read_vectors(table: pa.Table) -> Vectors:
@@ -83,8 +91,7 @@ def read_vectors(table: pa.Table) -> Vectors:
 
 def vector_problems(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.str_]:
     """For each vector the reason why it cannot be stored, or an empty string."""
-    wide = vectors.astype(np.float32, copy=False)
-    largest_N = np.maximum(wide.max(axis=1, initial=0.0), -wide.min(axis=1, initial=0.0))  # NaN where one value is
+    largest_N = _largest(vectors.astype(np.float32, copy=False))
     reasons = np.where(largest_N < np.finfo(np.float32).tiny, "zero_embedding", "").astype("<U32")
     reasons[~np.isfinite(largest_N)] = "non_finite_embedding"
     return reasons
@@ -95,9 +102,22 @@ def mean_cosine(vectors: npt.NDArray[np.floating]) -> float | None:
     count = len(vectors)
     if count < MIN_TEXTS_FOR_SPREAD:
         return None
-    wide = vectors.astype(np.float64)
-    total = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).sum(axis=0)
+    total = np.zeros(vectors.shape[1])
+    for rows in _blocks(count):
+        wide = vectors[rows].astype(np.float64)
+        total += (1 / np.linalg.norm(wide, axis=1)) @ wide
     return round(float((total @ total - count) / (count * (count - 1))), 6)
+
+
+def _largest(vectors_ND: Vectors) -> Vectors:
+    """[N] largest magnitude of each vector; NaN where one value is."""
+    largest: Vectors = np.maximum(vectors_ND.max(axis=1, initial=0.0), -vectors_ND.min(axis=1, initial=0.0))
+    return largest
+
+
+def _blocks(num_rows: int) -> list[slice]:
+    """All rows in blocks whose intermediate values stay in a core's cache."""
+    return [slice(start, start + BLOCK_ROWS) for start in range(0, num_rows, BLOCK_ROWS)]
 
 
 def vector_difference(mine: pa.Table, there: pa.Table) -> str | None:
