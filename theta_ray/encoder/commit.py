@@ -8,6 +8,7 @@ from theta_ray.config import Config
 from theta_ray.corpus.damage import check_vectors
 from theta_ray.encoder.model import count_layers, load_config
 from theta_ray.encoder.neighbours import Recall
+from theta_ray.encoder.rates import cost_per_million, rates
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.work import Work
 from theta_ray.errors import StageError
@@ -96,9 +97,20 @@ def _layer_figures(layers: dict[str, Any] | None) -> dict[str, Any]:
     return {"layers": f"{layers['num_layers']} of {layers['of']}", **kept}
 
 
+def _run_figures(config: Config, work: Work) -> dict[str, Any]:
+    """How fast this run was, and what that costs where the resources name a price."""
+    resources, seconds = config.resources, work.phases.seconds.get("embed", 0.0)
+    num_devices = work.num_actors() * (resources.gpus_per_actor or 1)
+    figures = rates(work.made, seconds, num_devices, work.peaks)
+    price = resources.price_per_device_hour
+    if price is not None:
+        figures["cost_per_million_documents"] = cost_per_million(work.made, seconds, num_devices, price)
+    return figures
+
+
 def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -> RunCard:
     """The run card: figures of the table, rates of this run."""
-    counts, seconds = body["counts"], work.phases.seconds.get("embed")
+    counts = body["counts"]
     return RunCard(
         stage="embed",
         status="committed",
@@ -111,8 +123,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "distinct_texts": counts["num_texts"],
             "duplicates_collapsed": counts["num_rows_in"] - counts["num_texts"],
             "tokens": counts["num_tokens"],
-            "tokens_per_second": round(work.num_tokens / seconds) if seconds else None,
-            "documents_per_second": round(work.num_rows / seconds, 1) if seconds else None,
+            **_run_figures(config, work),
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],
             "rows_compared": counts["num_compared"],

@@ -45,8 +45,8 @@ def rates(made: Made, seconds: float, num_devices: float, peaks: Iterable[Peak])
         "tokens_per_second": round(made.num_tokens / seconds) if busy else None,
         "tokens_per_second_per_device": round(made.num_tokens / device_seconds) if busy else None,
         "documents_per_second": round(made.num_rows / seconds, 1) if busy else None,
-        "model_tflop": round(made.flops / TERA, 3) if busy else None,
-        "mfu": round(made.flops / (device_seconds * peak), 4) if busy and peak else None,
+        "model_tflop": _digits(made.flops / TERA) if busy else None,
+        "mfu": _digits(made.flops / (device_seconds * peak)) if busy and peak else None,
         "peak_of_a_device": f"{peak / TERA:,.3g} TFLOP/s ({sources})" if busy and peak else None,
         "bytes_of_text_read": made.bytes_read if busy else None,
         "bytes_written": made.bytes_written if busy else None,
@@ -57,4 +57,9 @@ def cost_per_million(made: Made, seconds: float, num_devices: float, price_per_h
     """Cost of a million documents at the pace of this run, in the price's currency; None where it made none."""
     if not made.num_rows:
         return None
-    return float(f"{seconds * num_devices / SECONDS_PER_HOUR * price_per_hour / made.num_rows * 1e6:.3g}")
+    return _digits(seconds * num_devices / SECONDS_PER_HOUR * price_per_hour / made.num_rows * 1e6)
+
+
+def _digits(value: float) -> float:
+    """The value to four digits."""
+    return float(f"{value:.4g}")

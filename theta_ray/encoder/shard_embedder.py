@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from theta_ray.encoder.devices import peak_of
 from theta_ray.encoder.encoder import TextEncoder, first_values, unit, vector_rules
 from theta_ray.encoder.engine import load_engine
-from theta_ray.encoder.model import load_model
+from theta_ray.encoder.flops import count_flops
+from theta_ray.encoder.model import load_config, load_model
 from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
 from theta_ray.encoder.reference import Reference
 from theta_ray.encoder.shard import EmbedJob, source_on_this_node, tokenize_shard, write_shard
+from theta_ray.encoder.source import num_parameters
 from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_problems
 from theta_ray.encoder.timeline import Call
 from theta_ray.encoder.tokenized import LAYER_ROWS, ShardTask, TokenizedShard
@@ -64,6 +67,8 @@ class ShardEmbedder:
         self.rules = vector_rules(job.encoder, job.embed, self.source)
         self._full_width = job.embed.model_copy(update={"dim": None})
         self.encoder, self.engine_choice = load_engine(job, self.source)
+        self._model_config, self._num_parameters = load_config(self.source), num_parameters(self.source.folder)
+        self._peak = peak_of(job.device, self.encoder.precision, self._model_config)
         self._reference: Reference | None = None
         self._device = threading.Lock()  # one shard computes at a time; others are read or written meanwhile
         self._name = f"{platform.node()}-{os.getpid()}"
@@ -102,6 +107,8 @@ class ShardEmbedder:
         return {
             **self._about(record, made=True),
             "seconds": seconds,
+            "bytes_read": shard.task.text_bytes,
+            "peak": asdict(self._peak),
             "call": asdict(Call(self._name, *self._loading, *times)),
         }
 
@@ -130,11 +137,13 @@ class ShardEmbedder:
         restored = stored.restored()
         reasons = np.where(reasons == "", vector_problems(restored), reasons)
         reasons[sorted(work.too_large)] = "out_of_memory"
+        lengths, num_layers = shard.sequences.lengths, self.job.encoder.num_layers
         details = {
             "num_rows_in": shard.task.num_rows,
             "num_texts": shard.sequences.num_texts,
             "num_tokens": work.num_tokens,
             "num_padded_tokens": work.num_padded_tokens,
+            "model_flops": count_flops(self._model_config, lengths, self._num_parameters, num_layers),
         }
         return ShardVectors(full, vectors, stored, restored, reasons), details
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from theta_ray.encoder.devices import Peak
+from theta_ray.encoder.rates import Made
 from theta_ray.encoder.timeline import Call, ramp_seconds, stall_seconds
 from theta_ray.runcard import Phases
 from theta_ray.store import Record
@@ -19,8 +21,9 @@ class Work:
     worker_seconds: dict[str, float] = field(default_factory=dict)
     num_shards: int = 0
     num_made: int = 0
-    num_rows: int = 0
-    num_tokens: int = 0
+    made: Made = field(default_factory=Made)
+    peaks: list[Peak] = field(default_factory=list)
+    """Of the device of each shard that was made."""
     began: float = 0.0
     """Seconds of the epoch: the first actor was asked for."""
     calls_at_once: int = 1
@@ -35,8 +38,12 @@ class Work:
         self.num_made += 1
         self.kernels.add(json.dumps(receipt["kernels"], sort_keys=True))
         self.calls.append(Call(**receipt["call"]))
-        self.num_rows += record.num_rows
-        self.num_tokens += record.details["num_tokens"]
+        self.made.num_rows += record.num_rows
+        self.made.num_tokens += record.details["num_tokens"]
+        self.made.flops += record.details["model_flops"]
+        self.made.bytes_read += receipt["bytes_read"]
+        self.made.bytes_written += record.num_bytes
+        self.peaks.append(Peak(**receipt["peak"]))
         for name, seconds in receipt["seconds"].items():
             self.worker_seconds[name] = self.worker_seconds.get(name, 0.0) + seconds
         return record
@@ -48,6 +55,15 @@ class Work:
     def stall_seconds(self) -> dict[str, float]:
         """Seconds that devices did not compute, by cause, summed over all actors."""
         return stall_seconds(self.calls, self.calls_at_once)
+
+    def num_actors(self) -> int:
+        """The most actors that were alive at once; one that was restarted is one."""
+        spans: dict[str, tuple[float, float]] = {}
+        for call in self.calls:
+            first, last = spans.get(call.actor, (call.loading, call.ended))
+            spans[call.actor] = min(first, call.loading), max(last, call.ended)
+        starts = [first for first, _ in spans.values()]
+        return max((sum(first <= start < last for first, last in spans.values()) for start in starts), default=0)
 
     def ramp_seconds(self) -> float:
         """Seconds until the last actor computed."""
