@@ -252,6 +252,8 @@ def test_a_job_on_vllm_is_compared_and_says_so(tmp_path: Path, qwen3: Path, fake
     card = embed.run(config, DAY)
     assert card.figures["rows_compared"] == 24
     assert card.figures["smallest_cosine"] > 0.999999
+    (kernels,) = card.resources["kernels"]
+    assert (kernels["engine"], kernels["engine_reason"], kernels["attention"]) == ("vllm", "the recipe says so", "vllm")
     shard = next(Path(find_partition(config.root, "embeddings").path).glob("*.parquet"))
     identity = json.loads(pq.read_schema(shard).metadata[b"theta_ray"])
     assert identity["made_on"]["engine"] == "vllm 0.33.0"

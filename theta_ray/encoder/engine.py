@@ -1,4 +1,4 @@
-"""Which engine makes a recipe's vectors, and why: packed torch, or vLLM's pooling runner for large models.
+"""Which engine makes a recipe's vectors, and why: packed torch, or vLLM for large models.
 
 Both take our own token ids and give float32 vectors, and every run compares either with plain transformers.
 """

@@ -1,4 +1,4 @@
-"""Token sequences in, vectors out, through vLLM's pooling runner: for models of more than a billion weights.
+"""Token sequences in, vectors out, through vLLM's pooling runner: for large models.
 
     our token ids -> vLLM (packs, attends and pools; float32 on the way out, not normalised) -> finish_vectors
 
