@@ -33,7 +33,7 @@ def random_vectors(count: int, dim: int, seed: int = 0) -> npt.NDArray[np.float3
 def to_table(stored: Stored, dim: int) -> pa.Table:
     count = len(stored.values)
     ids, tokens = pa.array([f"d{i}" for i in range(count)]), pa.array([3] * count, pa.int32())
-    columns = {"doc_id": ids, **stored.columns(np.arange(count)), "num_tokens": tokens}
+    columns = {"doc_id": ids, **stored.columns(), "num_tokens": tokens}
     return pa.table(columns).cast(embeddings_schema(dim, stored.store_dtype))
 
 

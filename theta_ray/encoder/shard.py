@@ -132,7 +132,7 @@ def write_shard(
     text_of_kept = shard.text_of_row[kept]
     columns = {
         "doc_id": shard.doc_ids.take(pa.array(kept)),
-        **stored.columns(text_of_kept),
+        **stored.take(text_of_kept).columns(),
         "num_tokens": pa.array(tokens_per_text[text_of_kept], pa.int32()),
     }
     with ShardWriter(job.embeddings, shard.task.shard, schema, made_on=made_on(job)) as writer:

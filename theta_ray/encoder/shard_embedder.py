@@ -43,8 +43,8 @@ class ShardVectors:
     exact: Vectors
     """[N, dim], before rounding."""
     stored: Stored
-    restored: Vectors
-    """[N, dim], what readers get back."""
+    compared: Vectors
+    """[N, dim], compared with plain transformers: what readers get back, or `exact` where that is quantised."""
     reasons: npt.NDArray[Any]
     """[N], why a vector cannot be stored, or an empty string."""
 
@@ -134,8 +134,8 @@ class ShardEmbedder:
         reasons = vector_problems(vectors)  # before any rounding: a NaN has no sign, a zero vector no scale
         vectors[reasons != ""] = 0
         stored = to_stored(vectors, self.job.embed.store_dtype)
-        restored = stored.restored()
-        reasons = np.where(reasons == "", vector_problems(restored), reasons)
+        compared = vectors if stored.store_dtype in QUANTISED else stored.restored()
+        reasons = np.where(reasons == "", vector_problems(compared), reasons)
         reasons[sorted(work.too_large)] = "out_of_memory"
         lengths, num_layers = shard.sequences.lengths, self.job.encoder.num_layers
         details = {
@@ -145,18 +145,17 @@ class ShardEmbedder:
             "num_padded_tokens": work.num_padded_tokens,
             "model_flops": count_flops(self._model_config, lengths, self._num_parameters, num_layers),
         }
-        return ShardVectors(full, vectors, stored, restored, reasons), details
+        return ShardVectors(full, vectors, stored, compared, reasons), details
 
     def _check(self, shard: TokenizedShard, vectors: ShardVectors) -> dict[str, Any]:
         """Compare with plain transformers, and with the whole model where the recipe takes the first layers only."""
-        compared = vectors.exact if self.job.embed.store_dtype in QUANTISED else vectors.restored
-        parity = self._check_parity(shard, compared, vectors.reasons)
+        parity = self._check_parity(shard, vectors.compared, vectors.reasons)
         return {**parity, "layers": self._compare_layers(shard, vectors.full, vectors.sound)}
 
     def _measure(self, vectors: ShardVectors) -> dict[str, Any]:
         """What the stored form keeps of neighbours, and how alike all vectors are."""
         sample = vectors.sound[evenly_spaced(len(vectors.sound), MAX_TEXTS)]
-        recall = measure_recall(vectors.full[sample], vectors.restored[sample])
+        recall = measure_recall(vectors.full[sample], vectors.stored.take(sample).restored())
         return {"mean_cosine": mean_cosine(vectors.exact[vectors.sound]), "recall": recall._asdict()}
 
     def _check_parity(

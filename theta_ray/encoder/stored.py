@@ -53,11 +53,15 @@ class Stored:
         wide = self.values.astype(np.float32, copy=False)
         return wide if self.scale_N is None else wide * self.scale_N[:, None]
 
-    def columns(self, rows: npt.NDArray[np.integer]) -> dict[str, pa.Array]:
-        """Columns of the table for these rows, one after another."""
-        flat = pa.array(self.values[rows].reshape(-1))
+    def take(self, rows: npt.NDArray[np.integer]) -> Stored:
+        """The vectors of these rows, one after another."""
+        return Stored(self.store_dtype, self.values[rows], None if self.scale_N is None else self.scale_N[rows])
+
+    def columns(self) -> dict[str, pa.Array]:
+        """The columns of the table that hold them."""
+        flat = pa.array(self.values.reshape(-1))
         columns = {"embedding": pa.FixedSizeListArray.from_arrays(flat, self.values.shape[1])}
-        return columns if self.scale_N is None else {**columns, "scale": pa.array(self.scale_N[rows])}
+        return columns if self.scale_N is None else {**columns, "scale": pa.array(self.scale_N)}
 
 
 def to_stored(vectors_ND: Vectors, store_dtype: str) -> Stored:
