@@ -32,8 +32,8 @@ OTHER_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|#82(?:[12]\d|30)|#12[89]\d{3})
 DIGITS_APART = regex.compile(r"\d[*\-.)]* [ *\-.)]*+\(?\d")
 PHONE = regex.compile(r"\d{3}[ *\-.)]*+\d{4}")
 DOTS_APART = re.compile(r"\.\s+\.")
-# White space to Python and none to NLTK's engine.
-SEPARATORS = re.compile("[\x1c-\x1f]")
+# White space to Python and none to NLTK's engine; what cannot be stored.
+ODD = re.compile("[\0\x1c-\x1f\ud800-\udfff]")
 
 # Words of which NLTK's tokens are known. "@8", "do:", "(8", "8D" and their like begin with an emoticon.
 HANDLE = re.compile(r"@(?![oO]?[:;=8])\w+(:?)", re.ASCII)
@@ -103,7 +103,7 @@ class FastNormalizer:
         joined = "\n".join(lines)
         for written, normalized in CONTRACTIONS:
             joined = joined.replace(written, normalized)
-        lines = [" ".join(line.split()) for line in reference.storable(joined).split("\n")] if lines else []
+        lines = [" ".join(line.split()) for line in joined.split("\n")] if lines else []
         for number, text in whole.items():
             lines[number] = text
         return lines
@@ -125,7 +125,7 @@ def _spans(text: str) -> bool:
         DOTS_APART.search(text)
         or (DIGITS_APART.search(text) and PHONE.search(text))
         or ("&" in text and OTHER_ENTITY.search(text))
-        or (not text.isprintable() and SEPARATORS.search(text))
+        or (not text.isprintable() and ODD.search(text))
     )
 
 

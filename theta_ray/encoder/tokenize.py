@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from theta_ray.config import Encoder
+from theta_ray.encoder.bertweet import FastBertweet
 from theta_ray.encoder.source import FolderSettings
 from theta_ray.errors import ConfigError, InputError
 
@@ -70,6 +72,7 @@ class Tokenizer:
 
     def __init__(self, tokenizer: Any, model_config: Any, encoder: Encoder, folder: FolderSettings) -> None:
         self.tokenizer, self.encoder = tokenizer, encoder
+        self._fast = FastBertweet.of(tokenizer)
         self.lower_case = folder.lower_case
         prompts = dict(folder.prompts)
         own = encoder.query_prompt if encoder.encode_as == "query" else encoder.document_prompt
@@ -121,9 +124,7 @@ class Tokenizer:
 
     def _flat(self, sequences: list[list[int]]) -> npt.NDArray[np.int32]:
         """All tokens one after another; one that the model does not know would end in the middle of a batch."""
-        tokens = (
-            np.concatenate([np.asarray(ids, np.int64) for ids in sequences]) if sequences else np.zeros(0, np.int64)
-        )
+        tokens = np.fromiter(chain.from_iterable(sequences), np.int64)
         largest = int(tokens.max(initial=0))
         if self._num_words is not None and largest >= self._num_words:
             raise InputError(
@@ -135,6 +136,8 @@ class Tokenizer:
     def _call(self, texts: list[str], **options: Any) -> list[list[int]]:
         if not texts:
             return []
+        if self._fast is not None:
+            return self._fast(texts, **options)
         encoded = self.tokenizer(texts, return_attention_mask=False, return_token_type_ids=False, **options)
         return list(encoded["input_ids"])
 
