@@ -3,6 +3,7 @@
     python benchmarks/plan_estimate.py                          the synthetic sample's texts
     python benchmarks/plan_estimate.py --texts FILE.parquet     column `text` of files of yours, each a row of the table
     python benchmarks/plan_estimate.py --executor ray
+    python benchmarks/plan_estimate.py --cpu                    CPU seconds of both, on a machine that others use too
     python benchmarks/plan_estimate.py --raw                    plan before the corpus is prepared
 
 Plan and run are processes of their own, one after another. Seconds are those of the
@@ -33,6 +34,10 @@ from theta_ray.config import Config
 from theta_ray.corpus import prepare
 prepare.run(Config.model_validate_json(sys.argv[1]), sys.argv[2])
 """
+CPU = """
+import time
+time.perf_counter = time.process_time
+"""
 PLAN = """
 import json, sys, time
 from theta_ray.config import Config
@@ -55,6 +60,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, action="append", help="parquet file with a column `text`")
     parser.add_argument("--limit", type=int, default=4000, help="rows of each file (default 4000)")
     parser.add_argument("--executor", choices=("local", "ray"), default="local")
+    parser.add_argument("--cpu", action="store_true", help="CPU seconds instead of wall seconds")
     parser.add_argument("--raw", action="store_true", help="plan from the inputs instead of the corpus")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -68,11 +74,11 @@ def main() -> None:
             num_rows = pq.read_metadata(texts).num_rows
             configs = [make_config(texts, f"{folder}/tables", options.executor, seed) for seed in range(options.rounds)]
             if not options.raw:
-                call(PREPARE, configs[0])
+                call(PREPARE, configs[0], options.cpu)
             rounds = []
             for number, config in enumerate(configs):
                 where = config.model_copy(update={"root": f"{folder}/none-{number}"}) if options.raw else config
-                rounds.append((call(PLAN, where), call(RUN, config)))
+                rounds.append((call(PLAN, where, options.cpu), call(RUN, config, options.cpu)))
         print_row(source.parent.name if source else "sample", num_rows, rounds)
 
 
@@ -99,9 +105,9 @@ def make_config(texts: Path, root: str, executor: str, seed: int) -> Config:
     return Config.model_validate({"recipe": recipe, "resources": {"executor": executor}, "root": root})
 
 
-def call(program: str, config: Config) -> list[float]:
+def call(program: str, config: Config, cpu: bool) -> list[float]:
     """The last line that a program prints, as JSON; an empty list for none."""
-    command = [sys.executable, "-c", program, config.model_dump_json(), DAY]
+    command = [sys.executable, "-c", (CPU if cpu else "") + program, config.model_dump_json(), DAY]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -151,7 +151,7 @@ def page_line(name: str, value: Any) -> str:
         text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.9g}"
     else:
         text = str(value)
-    return f"  {name:<26}{text}"
+    return f"  {name:<25} {text}"
 
 
 def printable(text: str, width: int) -> str:

@@ -23,7 +23,7 @@ PEAKS = [Peak(1e12, "measured"), Peak(3e12, "measured"), Peak(2e12, "measured")]
 def test_rates_are_sums_over_seconds_and_devices() -> None:
     figures = rates(MADE, 10.0, 2, PEAKS)
     assert figures["tokens_per_second"] == 3000
-    assert figures["tokens_per_second_per_device"] == 1500
+    assert figures["tokens_per_device_second"] == 1500
     assert figures["documents_per_second"] == 100
     assert figures["model_tflop"] == 6
     assert (figures["bytes_of_text_read"], figures["bytes_written"]) == (120_000, 800_000)
@@ -67,15 +67,15 @@ def test_the_card_of_a_run_tells_what_it_computed_read_wrote_and_cost(bert: Path
     figures, seconds = card.figures, card.seconds["embed"]
     assert figures["model_tflop"] == float(f"{flops / 1e12:.4g}") > 0
     assert 0 < figures["mfu"] < 1
-    assert figures["tokens_per_second_per_device"] == figures["tokens_per_second"]
+    assert figures["tokens_per_device_second"] == figures["tokens_per_second"]
     assert figures["peak_of_a_device"].endswith("TFLOP/s (measured)")
     assert figures["bytes_of_text_read"] == sum(len(text.encode()) for text in texts)
     shards = Path(card.path).glob("*.parquet")
     assert figures["bytes_written"] == sum(shard.stat().st_size for shard in shards)
-    assert figures["cost_per_million_documents"] == pytest.approx(seconds * 0.001 / 200 * 1e6, rel=0.01)
+    assert figures["cost_of_million_documents"] == pytest.approx(seconds * 0.001 / 200 * 1e6, rel=0.01)
 
 
 def test_a_run_without_a_price_tells_no_cost(bert: Path, tmp_path: Path) -> None:
     raw = write_jsonl(tmp_path / "a.jsonl", make_texts(20))
     card = embed.run(make_config(raw, str(tmp_path / "root"), bert), DAY)
-    assert "cost_per_million_documents" not in card.figures
+    assert "cost_of_million_documents" not in card.figures

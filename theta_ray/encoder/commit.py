@@ -10,6 +10,7 @@ from theta_ray.encoder.model import count_layers, load_config
 from theta_ray.encoder.neighbours import Recall
 from theta_ray.encoder.rates import cost_per_million, rates
 from theta_ray.encoder.shard import EmbedJob
+from theta_ray.encoder.shared import Sharing
 from theta_ray.encoder.work import Work
 from theta_ray.errors import StageError
 from theta_ray.manifest import commit, identity_of, read_manifest
@@ -18,9 +19,12 @@ from theta_ray.schemas import QUARANTINE, embeddings_schema
 from theta_ray.store import Record, read_records
 
 COLLAPSED_COSINE = 0.9999
+SUMMED = ("texts", "tokens", "padded_tokens", "row_tokens", "compared")
 
 
-def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Record]) -> dict[str, Any]:
+def commit_embeddings(
+    job: EmbedJob, manifest: dict[str, Any], records: list[Record], sharing: Sharing
+) -> dict[str, Any]:
     """Check the counts, commit quarantine and embeddings; the manifest of the embeddings."""
     details = [record.details for record in sorted(records, key=lambda record: record.shard)]
     quarantined: dict[str, int] = {}
@@ -31,7 +35,7 @@ def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Rec
         "num_rows_in": manifest["num_rows"],
         "num_rows": sum(record.num_rows for record in records),
         "num_quarantined": sum(quarantined.values()),
-        **{f"num_{n}": sum(d[f"num_{n}"] for d in details) for n in ("texts", "tokens", "padded_tokens", "compared")},
+        **{f"num_{name}": sum(d[f"num_{name}"] for d in details) for name in SUMMED},
     }
     if counts["num_rows_in"] != counts["num_rows"] + counts["num_quarantined"]:
         raise StageError(
@@ -57,6 +61,7 @@ def commit_embeddings(job: EmbedJob, manifest: dict[str, Any], records: list[Rec
         "min_cosine": min(cosines, default=None),
         "recall_at_10": recall_of([d["recall"] for d in details]),
         "layers": layers_of(job, details),
+        "shared": sharing.facts(),
         "sections": {"encoder": job.encoder.model_dump(mode="json"), "embed": job.embed.model_dump(mode="json")},
         "inputs": inputs_of(job, manifest),
     }
@@ -104,7 +109,7 @@ def _run_figures(config: Config, work: Work) -> dict[str, Any]:
     figures = rates(work.made, seconds, num_devices, work.peaks)
     price = resources.price_per_device_hour
     if price is not None:
-        figures["cost_per_million_documents"] = cost_per_million(work.made, seconds, num_devices, price)
+        figures["cost_of_million_documents"] = cost_per_million(work.made, seconds, num_devices, price)
     return figures
 
 
@@ -123,6 +128,9 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "distinct_texts": counts["num_texts"],
             "duplicates_collapsed": counts["num_rows_in"] - counts["num_texts"],
             "tokens": counts["num_tokens"],
+            "tokens_saved_by_dedup": counts["num_row_tokens"] - counts["num_tokens"],
+            "share_saved_by_dedup": round(1 - counts["num_tokens"] / max(1, counts["num_row_tokens"]), 4),
+            "texts_between_shards": body["shared"]["reason"],
             **_run_figures(config, work),
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],

@@ -106,6 +106,7 @@ def estimate(job: EmbedJob, resources: Resources, strata: list[Stratum], tasks: 
     if not load.num_tokens:
         return {"estimated_tokens": 0, "estimated_seconds": 0.0}
     num_actors, elsewhere = _num_actors(job, resources)
+    num_actors = min(num_actors, len(tasks) or num_actors)
     share = busiest_share([task.num_tokens for task in tasks], num_actors)
     start = RAY_SECONDS if resources.executor == "ray" else 0.0
     if job.device == "cpu" and num_parameters(job.source.folder) <= MAX_TIMED_WEIGHTS:
@@ -121,7 +122,7 @@ def estimate(job: EmbedJob, resources: Resources, strata: list[Stratum], tasks: 
     return {
         "estimated_tokens": load.num_tokens,
         "tokens_counted_on": f"{sum(len(stratum.texts) for stratum in strata):,} texts",
-        "estimated_seconds": round(seconds, 1),
+        "estimated_seconds": round(float(seconds), 1),
         "estimated_time": f"about {_duration(seconds)} on {actors}, {_duration(start)} of it to start{elsewhere}",
     }
 

@@ -43,7 +43,7 @@ def rates(made: Made, seconds: float, num_devices: float, peaks: Iterable[Peak])
     device_seconds = seconds * num_devices
     return {
         "tokens_per_second": round(made.num_tokens / seconds) if busy else None,
-        "tokens_per_second_per_device": round(made.num_tokens / device_seconds) if busy else None,
+        "tokens_per_device_second": round(made.num_tokens / device_seconds) if busy else None,
         "documents_per_second": round(made.num_rows / seconds, 1) if busy else None,
         "model_tflop": _digits(made.flops / TERA) if busy else None,
         "mfu": _digits(made.flops / (device_seconds * peak)) if busy and peak else None,

@@ -83,7 +83,7 @@ def draw_strata(job: EmbedJob, corpus: dict[str, Any], tasks: list[ShardTask]) -
     strata = []
     for (shard, group), count in zip([places[index] for index in drawn], counts.tolist(), strict=True):
         texts = read_shard(job.corpus, shard, columns=["text"], row_groups=[group])["text"].to_pylist()
-        figures, num_bytes = shards[shard][group], ends[-1] * share * count / NUM_DRAWS
+        figures, num_bytes = shards[shard][group], float(ends[-1]) * share * count / NUM_DRAWS
         num_rows = figures["num_rows"] * num_bytes / figures["text_bytes"]
         strata.append(Stratum(even_texts(texts, count * BYTES_PER_DRAW), num_rows, num_bytes))
     return strata
@@ -189,7 +189,7 @@ def _busy(num_threads: int) -> Iterator[None]:
 
     def multiply() -> None:
         torch.set_num_threads(1)
-        left, right = torch.rand(256, 384), torch.rand(384, 1536)
+        left, right = torch.rand(1024, 384), torch.rand(384, 1536)
         while not done.is_set():
             torch.mm(left, right)
 
