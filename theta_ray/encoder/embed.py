@@ -34,7 +34,9 @@ logger = logging.getLogger(__name__)
 
 def plan(config: Config, day: str) -> Plan:
     """What `run` would do, and why: the corpus first where it is missing, then the shards that are not finished."""
-    job, found = make_job(config, day), look(config, day)
+    began = time.perf_counter()
+    job = make_job(config, day)
+    check_seconds, found = time.perf_counter() - began, look(config, day)
     steps = prepare.plan(config, day, found).steps
     corpus = found.manifest if found.is_current else None
     if corpus is None:
@@ -53,7 +55,7 @@ def plan(config: Config, day: str) -> Plan:
         reasons = [] if committed else reasons_for(job, config, corpus, [task.shard for task in todo])
     figures["model"] = job.source.identity
     figures["vectors"] = f"{job.dim} x {job.embed.store_dtype}"
-    figures |= estimate(job, config.resources, strata, todo)
+    figures |= estimate(job, config.resources, strata, todo, check_seconds)
     steps.append(PlanStep("embed", job.embeddings.path, status, figures, reasons))
     return Plan(steps, config.recipe.model_dump(mode="json"))
 

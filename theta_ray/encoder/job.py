@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+import time
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from theta_ray.config import Config, Resources
 from theta_ray.corpus.estimate import kept_texts
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder.commit import inputs_of
-from theta_ray.encoder.devices import peak_in_table, peak_of
+from theta_ray.encoder.devices import MEASURED_SECONDS, peak_in_table, peak_of
 from theta_ray.encoder.encoder import make_tokenizer, vector_rules
 from theta_ray.encoder.model import check_num_layers, load_config
 from theta_ray.encoder.precision import resolve_precision
@@ -93,7 +94,9 @@ def reasons_for(job: EmbedJob, config: Config, corpus: dict[str, Any], todo: lis
     return [f"version {newest['version']} is of corpus version {newest['inputs']['corpus']['version']}", *cut(stale)]
 
 
-def estimate(job: EmbedJob, resources: Resources, strata: list[Stratum], tasks: list[ShardTask]) -> dict[str, Any]:
+def estimate(
+    job: EmbedJob, resources: Resources, strata: list[Stratum], tasks: list[ShardTask], check_seconds: float
+) -> dict[str, Any]:
     """Figures of a plan: tokens, seconds from start to commit, and what both were found on.
 
     Args:
@@ -101,14 +104,18 @@ def estimate(job: EmbedJob, resources: Resources, strata: list[Stratum], tasks: 
         resources: where it would run.
         strata: texts that stand for everything that is to be embedded; none where nothing is.
         tasks: the shards to make; none where they are not known yet.
+        check_seconds: what `make_job` took, which a run does as well.
     """
-    load = count_load(job, make_tokenizer(job.encoder, job.source), strata)
+    began = time.perf_counter()
+    tokenizer = make_tokenizer(job.encoder, job.source)
+    check_seconds += time.perf_counter() - began
+    load = count_load(job, tokenizer, strata)
     if not load.num_tokens:
         return {"estimated_tokens": 0, "estimated_seconds": 0.0}
     num_actors, elsewhere = _num_actors(job, resources)
     num_actors = min(num_actors, len(tasks) or num_actors)
     share = busiest_share([task.num_tokens for task in tasks], num_actors)
-    start = RAY_SECONDS if resources.executor == "ray" else 0.0
+    start = check_seconds + MEASURED_SECONDS + (RAY_SECONDS if resources.executor == "ray" else 0.0)
     if job.device == "cpu" and num_parameters(job.source.folder) <= MAX_TIMED_WEIGHTS:
         num_busy = 0 if elsewhere else max(0, min(num_actors * job.threads, os.cpu_count() or 1) - job.threads)
         rate = measure_rate(job, load, num_busy)
