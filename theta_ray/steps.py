@@ -17,6 +17,9 @@ Step = Literal[
     "lease_taken",  # before the run plans anything
     "plan_created",  # the inputs of this run are written down
     "rows_staged",  # prepare only: one shard's rows are read, repeats not known yet
+    "index_created",  # embeddings only: the texts that a shard has in common with others are written down
+    "export_computed",  # embeddings only: vectors that several shards need, in memory
+    "export_created",  # they are there, the shard that owns them is not
     "shard_computed",  # in memory or in a local file only
     "shard_created",  # the object is there, its record is not
     "record_created",  # the shard is done

@@ -18,7 +18,7 @@ from theta_ray.encoder import embed
 from theta_ray.lease import holding, is_held
 from theta_ray.manifest import list_versions
 from theta_ray.store import Partition
-from theta_ray.table import open_table
+from theta_ray.table import list_files, open_table
 
 
 def cleaning(config: Config, **settings: Any) -> Config:
@@ -65,8 +65,11 @@ def test_it_only_lists_until_it_is_told_to_remove(config: Config, age: Callable[
 
 def test_it_removes_exactly_what_no_version_names(config: Config, age: Callable[[float], None]) -> None:
     embed.run(config, DAY)
-    kept = {name for name in files(config) if "/plans/" not in name}
+    shared = {name for name in files(config) if "/shared/" in name}
+    kept = {name for name in files(config) if "/plans/" not in name} - shared
     partition = find_partition(config.root, "embeddings")
+    assert shared
+    assert not [name for name in list_files(partition.path) if "/shared/" in name]
     table = open_table(partition.path).to_table()
     names = ("part-9.parquet", "records/part-9.json", ".tmp-abc", "staging/0123/rows/part-00000.parquet")
     planted = plant(find_partition(config.root, "corpus"), *names)
@@ -78,7 +81,8 @@ def test_it_removes_exactly_what_no_version_names(config: Config, age: Callable[
     gone = {
         Path(path, each.name).relative_to(config.root) for path, objects in report.objects.items() for each in objects
     }
-    assert planted <= {path.as_posix() for path in gone}
+    assert planted | shared <= {path.as_posix() for path in gone}
+    assert report.figures()["shared"] == len(shared)
     assert open_table(partition.path).to_table().equals(table)
     assert embed.run(config, DAY).status == "nothing to do"
 
@@ -120,7 +124,7 @@ def test_a_partition_that_a_run_holds_is_left_alone(config: Config, age: Callabl
     with holding(corpus, config.resources):
         report = clean_up.run(cleaning(config, remove=True), DAY)
     assert set(report.held) == {corpus.path, rejects.path}
-    assert before - files(config) == set()
+    assert {name for name in before - files(config) if not name.startswith("embeddings/")} == set()
 
 
 def test_a_run_that_starts_meanwhile_waits_for_the_clean_up(
@@ -132,7 +136,13 @@ def test_a_run_that_starts_meanwhile_waits_for_the_clean_up(
     age(100)
     held = []
     remove = clean_up.remove
-    monkeypatch.setattr(clean_up, "remove", lambda uri: (held.append(is_held(corpus)), remove(uri)))
+
+    def watched(uri: str) -> None:
+        if uri.startswith(corpus.path):
+            held.append(is_held(corpus))
+        remove(uri)
+
+    monkeypatch.setattr(clean_up, "remove", watched)
     clean_up.run(cleaning(config, remove=True), DAY)
     assert held
     assert all(held)

@@ -130,7 +130,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "tokens": counts["num_tokens"],
             "tokens_saved_by_dedup": counts["num_row_tokens"] - counts["num_tokens"],
             "share_saved_by_dedup": round(1 - counts["num_tokens"] / max(1, counts["num_row_tokens"]), 4),
-            "texts_between_shards": body["shared"]["reason"],
+            "texts_between_shards": body["shared"]["finding"],
             **_run_figures(config, work),
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],

@@ -1,6 +1,7 @@
 """Stage: the corpus table becomes the embeddings table.
 
-plan shards by tokens -> leave out finished ones -> receipts of the others (map_shards.py)
+plan shards by tokens -> texts that several of them have (shared.py) -> leave out finished ones
+-> receipts of the others (map_shards.py)
 -> counts add up, manifest, run card
 """
 
@@ -19,6 +20,7 @@ from theta_ray.encoder.commit import commit_embeddings, inputs_of, make_card
 from theta_ray.encoder.job import estimate, input_strata, make_job, reasons_for
 from theta_ray.encoder.map_shards import calls_at_once, map_shards, num_actors
 from theta_ray.encoder.shard import EmbedJob
+from theta_ray.encoder.shared import Sharing, plan_sharing
 from theta_ray.encoder.sizing import draw_strata
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.encoder.work import Work
@@ -86,22 +88,27 @@ def run(config: Config, day: str) -> RunCard:
         upstream = prepare.run(config, day, found)
         corpus = read_manifest(job.corpus)
         assert corpus is not None, "prepare has committed"
-        records = _make_shards(replace(job, epoch=lease.epoch), corpus, config.resources, (lease, work))
+        sharing, records = _make_shards(replace(job, epoch=lease.epoch), corpus, config.resources, (lease, work))
     with work.phases.measure("commit"):
-        manifest = commit_embeddings(job, corpus, records)
+        manifest = commit_embeddings(job, corpus, records, sharing)
     card = make_card(config, job, manifest, work)
     card.save(job.embeddings, manifest["version"])
     card.upstream = [upstream] if upstream.status == "committed" else []
     return card
 
 
-def _make_shards(job: EmbedJob, corpus: dict[str, Any], resources: Resources, run: tuple[Lease, Work]) -> list[Record]:
-    """Records of all shards of a corpus version, made where there is none yet."""
+def _make_shards(
+    job: EmbedJob, corpus: dict[str, Any], resources: Resources, run: tuple[Lease, Work]
+) -> tuple[Sharing, list[Record]]:
+    """Records of all shards of a corpus version, made where there is none yet, and whether they share texts."""
     lease, work = run
     tasks, finished = plan_tasks(corpus, job.embed), finished_shards(job.embeddings)
     todo = [task for task in tasks if task.shard not in finished]
     done = read_records(job.embeddings, [task.shard for task in tasks if task.shard in finished])
     logger.info("embed: %d shards, %d finished before, model %s", len(tasks), len(done), job.source.identity)
+    with work.phases.measure("find shared texts"):
+        sharing = plan_sharing((job.corpus, job.embeddings), corpus, tasks, resources)
+    job = replace(job, shared=sharing.folder)
     if lease.joined:
         todo.reverse()  # the other run began at the front; a shard that it has finished is not made again
     gpus = resources.gpus_per_actor * min(num_actors(resources), max(1, len(todo)))
@@ -113,7 +120,7 @@ def _make_shards(job: EmbedJob, corpus: dict[str, Any], resources: Resources, ru
             check_cost(resources, gpus * (time.monotonic() - started) / 3600)
     lease.check()
     work.num_shards, work.calls_at_once = len(tasks), calls_at_once(resources)
-    return done
+    return sharing, done
 
 
 def check_cost(resources: Resources, gpu_hours: float) -> None:

@@ -1,7 +1,7 @@
 """One shard of the embeddings table, from corpus rows to the committed object. No Ray here.
 
 corpus row groups -> texts, each distinct one once -> token sequences          (tokenize_shard, CPU)
--> vectors in the form to store, checked                                       (shard_embedder.py)
+-> vectors in the form to store, checked                                       (shard_embedder.py, exports.py)
 -> rows again -> write under the fixed name -> record                          (write_shard)
 """
 
@@ -21,6 +21,7 @@ from theta_ray.encoder.encoder import make_tokenizer
 from theta_ray.encoder.engine import choose_engine
 from theta_ray.encoder.precision import resolve_precision
 from theta_ray.encoder.processor import processor_name
+from theta_ray.encoder.shared import read_index, split_texts
 from theta_ray.encoder.source import ModelSource, resolve_model
 from theta_ray.encoder.stored import Stored, vector_difference
 from theta_ray.encoder.tokenize import Tokenizer
@@ -48,6 +49,8 @@ class EmbedJob:
     """GPUs of one actor, where `device` is one."""
     epoch: int = 0
     """Lease epoch of the run."""
+    shared: str | None = None
+    """Folder of the texts that several shards have (shared.py); None where each shard embeds all of its own."""
 
     @property
     def quarantine(self) -> Partition:
@@ -83,21 +86,21 @@ def _tokenizer(encoder: Encoder, expected: ModelSource) -> Tokenizer:
 def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
     """Read a shard's rows and tokenise each distinct text once."""
     started = time.perf_counter()
-    table = read_shard(job.corpus, task.corpus_shard, columns=["doc_id", "text"], row_groups=list(task.row_groups))
+    index = None if job.shared is None else read_index(job.embeddings, job.shared, task.shard)
+    columns = ["doc_id", "text"] if index is None else ["doc_id", "text", "text_hash"]
+    table = read_shard(job.corpus, task.corpus_shard, columns=columns, row_groups=list(task.row_groups))
     read = time.perf_counter()
-    # The exact text, not its normalised hash: a cased model tells "US" from "us".
-    texts = table.column("text").combine_chunks().dictionary_encode()
-    distinct = texts.dictionary.to_pylist()
-    text_of_row = texts.indices.to_numpy().astype(np.int32)
+    own, shared, text_of_row = split_texts(table, index)
     tokenizer = _tokenizer(job.encoder, job.source)
     loaded = time.perf_counter()
-    sequences = tokenizer.encode(distinct)
+    sequences = tokenizer.encode(own)
     return TokenizedShard(
         task=task,
         doc_ids=table.column("doc_id").combine_chunks(),
         text_of_row=text_of_row,
         sequences=sequences,
-        parity_texts=tuple(distinct[text_of_row[row]] for row in task.parity_rows),
+        parity_texts=tuple(table.column("text").take(pa.array(task.parity_rows, pa.int64())).to_pylist()),
+        shared=shared,
         seconds={
             "read": read - started,
             "load tokenizer": loaded - read,
@@ -106,11 +109,20 @@ def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
     )
 
 
-def write_shard(
-    job: EmbedJob, shard: TokenizedShard, stored: Stored, reasons: npt.NDArray[Any], details: dict[str, Any]
-) -> Any:
+@dataclass(frozen=True)
+class TextColumns:
+    """What N distinct texts put into the table."""
+
+    stored: Stored
+    num_tokens: npt.NDArray[np.int32]
+    """[N]."""
+    reasons: npt.NDArray[Any]
+    """[N], why a vector cannot be stored, or an empty string."""
+
+
+def write_shard(job: EmbedJob, shard: TokenizedShard, texts: TextColumns, details: dict[str, Any]) -> Any:
     """Put the quarantined rows and then the shard in place: rows in = rows out + quarantined. Its record."""
-    reason_of_row = reasons[shard.text_of_row]
+    reason_of_row = texts.reasons[shard.text_of_row]
     kept = np.flatnonzero(reason_of_row == "")
     bad = np.flatnonzero(reason_of_row != "")
     counts: dict[str, int] = {}
@@ -128,12 +140,11 @@ def write_shard(
             "quarantined; the corpus shard changed, prepare it again under another --root"
         )
     schema = embeddings_schema(job.dim, job.embed.store_dtype)
-    tokens_per_text = shard.sequences.tokens_per_text()
     text_of_kept = shard.text_of_row[kept]
     columns = {
         "doc_id": shard.doc_ids.take(pa.array(kept)),
-        **stored.take(text_of_kept).columns(),
-        "num_tokens": pa.array(tokens_per_text[text_of_kept], pa.int32()),
+        **texts.stored.take(text_of_kept).columns(),
+        "num_tokens": pa.array(texts.num_tokens[text_of_kept], pa.int32()),
     }
     with ShardWriter(job.embeddings, shard.task.shard, schema, made_on=made_on(job)) as writer:
         writer.write(pa.table(columns))
@@ -153,4 +164,5 @@ def made_on(job: EmbedJob) -> dict[str, Any]:
         "torch": torch.__version__,
         "precision": resolve_precision(job.encoder.precision, job.device),
         "batch_tokens": job.batch_tokens,
+        "shared": job.shared,
     }

@@ -19,14 +19,16 @@ import numpy.typing as npt
 from theta_ray.encoder.devices import peak_of
 from theta_ray.encoder.encoder import TextEncoder, first_values, unit, vector_rules
 from theta_ray.encoder.engine import load_engine
+from theta_ray.encoder.exports import Export, Exports, TextVectors, Totals
 from theta_ray.encoder.flops import count_flops
 from theta_ray.encoder.model import load_config, load_model
 from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
 from theta_ray.encoder.reference import Reference
-from theta_ray.encoder.shard import EmbedJob, source_on_this_node, tokenize_shard, write_shard
+from theta_ray.encoder.shard import EmbedJob, TextColumns, source_on_this_node, tokenize_shard, write_shard
 from theta_ray.encoder.source import num_parameters
 from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_problems
 from theta_ray.encoder.timeline import Call
+from theta_ray.encoder.tokenize import TokenSequences
 from theta_ray.encoder.tokenized import LAYER_ROWS, ShardTask, TokenizedShard
 from theta_ray.errors import StageError
 from theta_ray.store import Record, find_record
@@ -45,6 +47,8 @@ class ShardVectors:
     stored: Stored
     compared: Vectors
     """[N, dim], compared with plain transformers: what readers get back, or `exact` where that is quantised."""
+    num_tokens: npt.NDArray[np.int32]
+    """[N]."""
     reasons: npt.NDArray[Any]
     """[N], why a vector cannot be stored, or an empty string."""
 
@@ -69,6 +73,7 @@ class ShardEmbedder:
         self.encoder, self.engine_choice = load_engine(job, self.source)
         self._model_config, self._num_parameters = load_config(self.source), num_parameters(self.source.folder)
         self._peak = peak_of(job.device, self.encoder.precision, self._model_config)
+        self._exports = Exports(job, self.encoder.tokenizer, self._embed_sequences)
         self._reference: Reference | None = None
         self._device = threading.Lock()  # one shard computes at a time; others are read or written meanwhile
         self._name = f"{platform.node()}-{os.getpid()}"
@@ -93,15 +98,17 @@ class ShardEmbedder:
         if (finished := self._finished(shard.task)) is not None:
             return finished
         seconds = dict(shard.seconds)
+        exports = self._exports.fetch(shard)
         with self._device:
             times = [began, was_read, time.time()]
-            vectors, details = self._compute(shard, seconds)
+            vectors, details = self._compute(shard, exports, seconds)
             times.append(time.time())
             checks = self._check(shard, vectors)
         details |= checks | self._measure(vectors)
         times.append(time.time())
         seconds["check"] = times[-1] - times[-2]
-        record = write_shard(self.job, shard, vectors.stored, vectors.reasons, details)
+        columns = TextColumns(vectors.stored, vectors.num_tokens, vectors.reasons)
+        record = write_shard(self.job, shard, columns, details)
         times.append(time.time())
         seconds["write"] = times[-1] - times[-2]
         return {
@@ -126,26 +133,32 @@ class ShardEmbedder:
         }
         return {"record": asdict(record), "made": made, "kernels": kernels}
 
-    def _compute(self, shard: TokenizedShard, seconds: dict[str, float]) -> tuple[ShardVectors, dict[str, Any]]:
+    def _embed_sequences(self, sequences: TokenSequences) -> TextVectors:
+        """Vectors of full width, and what they took."""
+        full, work = self.encoder.embed_sequences(sequences, batch_tokens=self.job.batch_tokens)
+        num_layers = self.job.encoder.num_layers
+        flops = count_flops(self._model_config, sequences.lengths, self._num_parameters, num_layers)
+        totals = Totals(sequences.num_texts, work.num_tokens, work.num_padded_tokens, flops)
+        too_large = np.zeros(sequences.num_texts, bool)
+        too_large[sorted(work.too_large)] = True
+        return TextVectors(full, sequences.tokens_per_text(), too_large, totals, work.seconds)
+
+    def _compute(
+        self, shard: TokenizedShard, exports: dict[str, Export], seconds: dict[str, float]
+    ) -> tuple[ShardVectors, dict[str, Any]]:
         """The vectors of a shard's texts, and what they took."""
-        full, work = self.encoder.embed_sequences(shard.sequences, batch_tokens=self.job.batch_tokens)
-        seconds["forward"] = work.seconds
+        made = self._exports.embed(shard, exports)
+        seconds["forward"], full = made.seconds, made.full
         vectors = full if full.shape[1] == self.rules.dim else first_values(full, self.rules)
         reasons = vector_problems(vectors)  # before any rounding: a NaN has no sign, a zero vector no scale
         vectors[reasons != ""] = 0
         stored = to_stored(vectors, self.job.embed.store_dtype)
         compared = vectors if stored.store_dtype in QUANTISED else stored.restored()
         reasons = np.where(reasons == "", vector_problems(compared), reasons)
-        reasons[sorted(work.too_large)] = "out_of_memory"
-        lengths, num_layers = shard.sequences.lengths, self.job.encoder.num_layers
-        details = {
-            "num_rows_in": shard.task.num_rows,
-            "num_texts": shard.sequences.num_texts,
-            "num_tokens": work.num_tokens,
-            "num_padded_tokens": work.num_padded_tokens,
-            "model_flops": count_flops(self._model_config, lengths, self._num_parameters, num_layers),
-        }
-        return ShardVectors(full, vectors, stored, compared, reasons), details
+        reasons[made.too_large] = "out_of_memory"
+        row_tokens = int(made.num_tokens[shard.text_of_row].sum(dtype=np.int64))
+        details = {"num_rows_in": shard.task.num_rows, "num_row_tokens": row_tokens, **asdict(made.totals)}
+        return ShardVectors(full, vectors, stored, compared, made.num_tokens, reasons), details
 
     def _check(self, shard: TokenizedShard, vectors: ShardVectors) -> dict[str, Any]:
         """Compare with plain transformers, and with the whole model where the recipe takes the first layers only."""
@@ -185,6 +198,7 @@ class ShardEmbedder:
         job = self.job
         if job.encoder.num_layers is None or not shard.task.compares_layers:
             return None
+        sound = sound[sound < shard.sequences.num_texts]  # the tokens of shared texts are not here
         texts = sound[evenly_spaced(len(sound), LAYER_ROWS)]
         whole = job.encoder.model_copy(update={"num_layers": None})
         encoder = TextEncoder(whole, self._full_width, self.source, device=job.device)

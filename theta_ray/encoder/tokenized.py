@@ -48,17 +48,27 @@ class ShardTask:
 
 
 @dataclass(frozen=True)
+class SharedTexts:
+    """The distinct texts of a shard that others may have as well, and which shard embeds each (shared.py)."""
+
+    texts: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TokenizedShard:
     """A shard between its CPU and its GPU half."""
 
     task: ShardTask
     doc_ids: pa.Array
     text_of_row: npt.NDArray[np.int32]
-    """Which distinct text each row has."""
+    """Which distinct text each row has: those of `sequences` come first, then `shared.texts`."""
     sequences: TokenSequences
+    """Of the texts that no other shard has."""
     parity_texts: tuple[str, ...]
     """The texts of `task.parity_rows`."""
     seconds: dict[str, float] = field(default_factory=dict)
+    shared: SharedTexts = field(default_factory=SharedTexts)
 
     def to_row(self) -> pa.Table:
         """One row that holds everything."""
@@ -74,6 +84,8 @@ class TokenizedShard:
                 "text_index": _one_list(pa.array(sequences.text_index)),
                 "num_texts": [sequences.num_texts],
                 "parity_texts": _one_list(pa.array(self.parity_texts, pa.string())),
+                "shared_texts": _one_list(pa.array(self.shared.texts, pa.string())),
+                "shared_owners": _one_list(pa.array(self.shared.owners, pa.string())),
             }
         )
 
@@ -92,6 +104,7 @@ class TokenizedShard:
             sequences=TokenSequences(num_texts=row["num_texts"][0].as_py(), **arrays),
             parity_texts=tuple(values("parity_texts").to_pylist()),
             seconds=json.loads(row["seconds"][0].as_py()),
+            shared=SharedTexts(*(tuple(values(name).to_pylist()) for name in ("shared_texts", "shared_owners"))),
         )
 
 
