@@ -17,6 +17,7 @@ from tests.models import SENTENCES, roberta_tokenizer
 from tests.property.test_bertweet_text import TEXTS, real_tweets
 from theta_ray.config import Encoder
 from theta_ray.corpus.bertweet import normalizer
+from theta_ray.corpus.text import text_hash
 from theta_ray.encoder.bertweet import PROBES, FastBertweet
 from theta_ray.encoder.source import FolderSettings
 from theta_ray.encoder.tokenize import Tokenizer
@@ -127,7 +128,8 @@ def test_a_text_that_differs_turns_the_worker_to_transformers_loudly(
     fast = fast_of(slow)
     fast._words["512"] = (7, 7, 7)
     assert fast(texts) == by_transformers(slow, texts)
-    assert "differs on text 512 of 600, 'text number 512'" in caplog.text
+    assert f"differs on text 512 of 600, text_hash {text_hash('text number 512').hex()}" in caplog.text
+    assert "text number" not in caplog.text
     caplog.clear()
     assert fast(texts) == by_transformers(slow, texts)
     assert caplog.text == ""

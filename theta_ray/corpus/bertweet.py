@@ -85,9 +85,9 @@ class FastNormalizer:
                 return found
             self._trusted = False
             logger.warning(
-                "BERTweet's fast normaliser differs from the reference on %.200r; this worker goes on with the "
-                "reference, which is slower; report the text with the versions of nltk and regex",
-                texts[worst],
+                "BERTweet's fast normaliser differs from the reference on the text of text_hash %s; this worker goes "
+                "on with the reference, which is slower; report the text with the versions of nltk and regex",
+                reference.text_hash(self.normalize(texts[worst])).hex(),
             )
         return [self.normalize(text) for text in texts]
 
