@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,7 @@ def one_round(texts: Path, folder: Path, number: int) -> dict[str, dict[str, flo
             results[path] = measure_job(path, texts, folder / f"{path}-{number}")
         else:
             command = [sys.executable, __file__, "--path", path, "--texts", str(texts)]
-            results[path] = json.loads(run(command)[0])
+            results[path] = json.loads(run(command).output)
     return results
 
 
@@ -154,47 +156,74 @@ def load_ours(texts: list[str]) -> Any:
     return encoder.embed_texts, texts
 
 
-def measure_job(path: str, texts: Path, root: Path) -> dict[str, float]:
+def measure_job(path: str, texts: Path, root: Path, settings: Sequence[str] = (), **resources: int) -> dict[str, Any]:
     """Prepare the corpus, untimed; then time the whole embedding job as a process tree."""
-    recipe, resources = root.with_suffix(".yaml"), root.with_suffix(".resources.yaml")
+    recipe, where = root.with_suffix(".yaml"), root.with_suffix(".resources.yaml")
     shard_tokens = max(4000, pq.read_table(texts)["text"].nbytes // 4 // 8)
     recipe.write_text(RECIPE.format(texts=texts, model=MODEL, shard_tokens=shard_tokens))
-    resources.write_text(f"executor: {path.removeprefix('job_')}\n")
+    where.write_text(json.dumps({"executor": path.removeprefix("job_"), **resources}))
     options = ["--config", str(recipe), "--root", str(root), "--date", "2026-01-31"]
-    run([sys.executable, str(REPOSITORY / "jobs" / "prepare.py"), *options, "--set", "name=prepared"])
-    started = time.perf_counter()
-    command = [sys.executable, str(REPOSITORY / "jobs" / "embed.py"), *options, "--resources", str(resources)]
-    output, cpu = run(command)
-    result = json.loads(output.splitlines()[-1])
-    (card,) = root.glob("embeddings/*/dt=*/run_card.json")
+    options += [word for setting in settings for word in ("--set", setting)]
+    run([sys.executable, str(REPOSITORY / "jobs" / "prepare.py"), *options])
+    command = [sys.executable, str(REPOSITORY / "jobs" / "embed.py"), *options, "--resources", str(where)]
+    usage = run(command)
+    result = json.loads(usage.output.splitlines()[-1])
+    (card,) = root.glob("embeddings/*/dt=*/run_cards/*.json")
     seconds = json.loads(card.read_text())["seconds"]
     return {
         "num_texts": result["embedded"],
-        "wall": time.perf_counter() - started,
-        "cpu": cpu,
+        "wall": usage.wall,
+        "cpu": usage.cpu,
+        "driver_bytes": usage.driver_bytes,
+        "actor_bytes": usage.actor_bytes,
         "embed_phase": seconds["embed"],
         "min_cosine": result["smallest_cosine"],
+        "actors_that_worked": result["actors_that_worked"],
+        "padding_share": result["padding_share"],
     }
 
 
-def run(command: list[str]) -> tuple[str, float]:
-    """Standard output of a command, and the CPU seconds of it and everything it started."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
-    seen: dict[int, float] = {}
+@dataclass(frozen=True)
+class Usage:
+    """What a command and everything it started took."""
+
+    output: str
+    cpu: float
+    wall: float
+    driver_bytes: int
+    """Most memory of the command's own process at a time, without pages that it shares."""
+    actor_bytes: int
+    """The same of the largest process that it started."""
+
+
+def run(command: list[str], **environment: str) -> Usage:
+    """Run a command to its end, its process tree looked at five times a second."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+        text=True,
+    )
+    cpu: dict[int, float] = {}
+    memory: dict[int, int] = {}
     watched = psutil.Process(process.pid)
     while process.poll() is None:
         try:
             for one in [watched, *watched.children(recursive=True)]:
                 times = one.cpu_times()
-                seen[one.pid] = times.user + times.system
+                cpu[one.pid] = times.user + times.system
+                memory[one.pid] = max(memory.get(one.pid, 0), one.memory_full_info().uss)
         except psutil.NoSuchProcess:
             pass
         time.sleep(0.2)
+    wall = time.perf_counter() - started
     output, errors = process.communicate()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{errors[-2000:]}")
-    return output, sum(seen.values())
+    others = [most for pid, most in memory.items() if pid != process.pid]
+    return Usage(output, sum(cpu.values()), wall, memory.get(process.pid, 0), max(others, default=0))
 
 
 def print_table(rounds: list[dict[str, dict[str, float]]], num_texts: int) -> None:

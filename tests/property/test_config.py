@@ -38,6 +38,7 @@ OTHER_VALUES: dict[tuple[str, str], Any] = {
     ("encoder", "weights_sha256"): "0" * 64,
     ("encoder", "adapter"): "/adapter",
     ("encoder", "num_layers"): 2,
+    ("encoder", "engine"): "torch",
     ("encoder", "pooling"): "mean",
     ("encoder", "normalize"): False,
     ("encoder", "max_length"): 128,
