@@ -34,6 +34,8 @@ HEAD = "| fault | injected | runs | lost | duplicated | manifest equal | most re
 RULE = "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |"
 WORKER_STEPS = (
     "corpus:shard_created",
+    "embeddings:export_computed",
+    "embeddings:export_created",
     "embeddings:shard_computed",
     "embeddings:shard_created",
     "embeddings:record_created",

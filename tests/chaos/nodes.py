@@ -35,7 +35,7 @@ SETTINGS = {
     "health_check_failure_threshold": 4,
     "idle_worker_killing_time_threshold_ms": 600_000,
 }
-OURS = re.compile("ray::(read_shard|resolve_bucket|write_shard|MapWorker|MapBatches)")
+OURS = re.compile("ray::(read_shard|read_text_keys|resolve_bucket|write_shard|MapWorker|MapBatches)")
 OBJECT_STORE_BYTES = 100 * 2**20
 
 

@@ -15,11 +15,12 @@ pytestmark = pytest.mark.chaos
 # One process works on a local run, so one kill costs one shard.
 WORKERS = 1
 TABLES = ("corpus", "embeddings", "quarantine")
-# Who holds the corpus holds its quarantine; embeddings have their corpus for a plan.
+# Who holds the corpus holds its quarantine; embeddings have their corpus for a plan, and only they share texts.
+SHARING = {"index_created", "export_computed", "export_created"}
 ABSENT = {
     "embeddings": {"plan_created", "rows_staged"},
-    "quarantine": {"lease_taken", "plan_created", "rows_staged"},
-    "corpus": set(),
+    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING},
+    "corpus": SHARING,
 }
 
 

@@ -38,6 +38,7 @@ def test_the_cluster_commits_the_bytes_of_one_process(tmp_path: Path, bert: Path
         assert manifest is not None
         manifests.append(manifest)
         assert card.figures["embedded"] == 300
+    assert manifests[0]["shared"]["folder"]  # the shards have texts in common
     assert manifests[0] == manifests[1]
 
 
