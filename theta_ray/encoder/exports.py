@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from theta_ray.encoder.stored import vector_difference, vector_problems
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.encoder.tokenized import TokenizedShard
 from theta_ray.errors import StageError
-from theta_ray.objects import READERS, list_names, open_filesystem, read_bytes
+from theta_ray.objects import READERS, list_names, read_bytes
 from theta_ray.steps import reached
 from theta_ray.store import METADATA_KEY, canonical_json, create_same, read_shard
 
@@ -72,6 +73,13 @@ class Export:
     """By digest of the exact text."""
     vectors: TextVectors
 
+    def only(self, digests: Iterable[bytes]) -> Export:
+        """A copy of these rows, as far as they are there, so that the rest can be forgotten."""
+        row_of = {digest: self.row_of[digest] for digest in digests if digest in self.row_of}
+        rows, made = list(row_of.values()), self.vectors
+        vectors = TextVectors(made.full[rows], made.num_tokens[rows], made.too_large[rows], made.totals)
+        return Export(dict(zip(row_of, range(len(rows)), strict=True)), vectors)
+
 
 class Exports:
     """The shared texts of shards become vectors.
@@ -89,20 +97,19 @@ class Exports:
 
     def fetch(self, shard: TokenizedShard) -> dict[str, Export]:
         """What other owners of a shard's texts have published so far."""
-        owners = set(shard.shared.owners) - {shard.task.shard}
-        if not owners:
+        wanted = _by_owner(shard)
+        wanted.pop(shard.task.shard, None)
+        if not wanted:
             return {}
-        found = {owner: self._kept[owner] for owner in owners if owner in self._kept}
         published = set(list_names(self._job.embeddings.at("shared", self._folder)))
-        todo = sorted(owner for owner in owners - set(found) if f"{owner}.parquet" in published)
-        if todo:
-            open_filesystem(self._path(todo[0]))  # here, since fsspec may make a client for each thread that asks
-            with ThreadPoolExecutor(READERS) as pool:
-                for owner, export in zip(todo, pool.map(self._find, todo), strict=True):
-                    if export is not None:
-                        found[owner] = export
-                        self._keep(owner, export)
-        return found
+
+        def find(owner: str) -> Export | None:
+            export = self._find(owner) if f"{owner}.parquet" in published else None
+            return None if export is None else export.only(wanted[owner])
+
+        with ThreadPoolExecutor(READERS) as pool:
+            found = zip(wanted, pool.map(find, wanted), strict=True)
+            return {owner: export for owner, export in found if export is not None}
 
     def embed(self, shard: TokenizedShard, found: dict[str, Export]) -> TextVectors:
         """The vectors of all texts of a shard; totals count its own shared texts, whoever embedded them.
@@ -111,23 +118,21 @@ class Exports:
             shard: where none of its texts are shared nothing is read or published.
             found: from `fetch`, some time ago.
         """
-        me, shared = shard.task.shard, shard.shared
+        me, shared, wanted = shard.task.shard, shard.shared, _by_owner(shard)
         if not shared.texts:
             return self._embed(shard.sequences)
-        mine = [text for text, owner in zip(shared.texts, shared.owners, strict=True) if owner == me]
         exports, seconds, counted = dict(found), 0.0, Totals()
-        if mine:
+        if me in wanted:
+            mine = [text for text, owner in zip(shared.texts, shared.owners, strict=True) if owner == me]
             exports[me], seconds = self._find_or_make(me, mine)
             counted = exports[me].vectors.totals
         own = self._embed(shard.sequences)
-        for owner in _in_turn(set(shared.owners) - set(exports), me):
-            exports[owner], spent = self._find_or_make(owner)
-            self._keep(owner, exports[owner])
+        for owner in _in_turn(set(wanted) - set(exports), me):
+            export, spent = self._find_or_make(owner)
+            exports[owner] = export.only(wanted[owner])
             seconds += spent
-        places = [
-            exports[owner].row_of.get(text_digest(text))
-            for text, owner in zip(shared.texts, shared.owners, strict=True)
-        ]
+        pairs = zip(shared.texts, shared.owners, strict=True)
+        places = [exports[owner].row_of.get(text_digest(text)) for text, owner in pairs]
         # the owner has a text of the same hash and not this one: it is embedded here
         missing = [number for number, place in enumerate(places) if place is None]
         rest = self._embed(self._tokenizer.encode([shared.texts[number] for number in missing])) if missing else None
@@ -146,17 +151,22 @@ class Exports:
     def _path(self, owner: str) -> str:
         return self._job.embeddings.at("shared", self._folder, f"{owner}.parquet")
 
-    def _keep(self, owner: str, export: Export) -> None:
+    def _find(self, owner: str) -> Export | None:
+        """What an owner has published, from here or from the store."""
+        if owner in self._kept:
+            return self._kept[owner]
+        try:
+            export = _from_table(pq.read_table(pa.BufferReader(read_bytes(self._path(owner)))))
+        except FileNotFoundError:
+            return None
+        return self._keep(owner, export)
+
+    def _keep(self, owner: str, export: Export) -> Export:
         size = export.vectors.full.nbytes
         if owner not in self._kept and size <= self._room:
             self._kept[owner] = export
             self._room -= size
-
-    def _find(self, owner: str) -> Export | None:
-        try:
-            return _from_table(pq.read_table(pa.BufferReader(read_bytes(self._path(owner)))))
-        except FileNotFoundError:
-            return None
+        return export
 
     def _find_or_make(self, owner: str, texts: list[str] | None = None) -> tuple[Export, float]:
         """What an owner has published, or is now published in its name; and the seconds that its model took."""
@@ -169,7 +179,7 @@ class Exports:
         identity = {"shard": owner, "made_on": made_on(self._job), "totals": asdict(made.totals)}
         table = publish(self._path(owner), _to_table(texts, made, identity))
         reached("export_created", self._job.embeddings.table, owner)
-        return _from_table(table), made.seconds
+        return self._keep(owner, _from_table(table)), made.seconds
 
     def _owned_texts(self, owner: str) -> list[str]:
         index = read_index(self._job.embeddings, self._folder, owner)
@@ -177,6 +187,14 @@ class Exports:
         table = read_shard(self._job.corpus, index.corpus_shard, columns=columns, row_groups=row_groups)
         _, shared, _ = split_texts(table, index)
         return [text for text, of in zip(shared.texts, shared.owners, strict=True) if of == owner]
+
+
+def _by_owner(shard: TokenizedShard) -> dict[str, list[bytes]]:
+    """Digests of the texts that a shard needs of each owner."""
+    wanted: defaultdict[str, list[bytes]] = defaultdict(list)
+    for text, owner in zip(shard.shared.texts, shard.shared.owners, strict=True):
+        wanted[owner].append(text_digest(text))
+    return dict(wanted)
 
 
 def text_digest(text: str) -> bytes:
