@@ -99,7 +99,7 @@ def run(texts: Path, root: Path, executor: str) -> dict[str, Any]:
 
 
 def print_table(rounds: list[dict[str, dict[str, Any]]]) -> None:
-    print("| texts | tokens computed | seconds to embed | CPU seconds of the driver | seconds to find | published | of them twice |")
+    print("| texts | tokens | seconds to embed | driver CPU seconds | seconds to find | published | of them twice |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for kind in ("alone", "shared"):
         runs = [each[kind] for each in rounds]
