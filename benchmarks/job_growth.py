@@ -36,9 +36,9 @@ class Embed:
     def __call__(self, batch):
         batch["embedding"] = self.model.encode(list(batch["text"]), batch_size=32, show_progress_bar=False)
         return batch
-ray.init(address="local", include_dashboard=False, log_to_driver=False)
+ray.init(address="local", include_dashboard=False, log_to_driver=False, num_cpus=2 * int(actors))  # room to read
 ray.data.DataContext.get_current().enable_progress_bars = False
-rows = ray.data.read_parquet(texts).repartition(4 * int(actors))
+rows = ray.data.read_parquet(texts).repartition(target_num_rows_per_block=128)
 rows.map_batches(Embed, batch_size=32, compute=ray.data.ActorPoolStrategy(size=int(actors))).write_parquet(out)
 """
 DAFT = """
