@@ -35,7 +35,6 @@ RULE = "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |"
 WORKER_STEPS = (
     "corpus:shard_created",
     "embeddings:export_computed",
-    "embeddings:export_created",
     "embeddings:shard_computed",
     "embeddings:shard_created",
     "embeddings:record_created",

@@ -30,12 +30,14 @@ from theta_ray.encoder.stored import vector_difference, vector_problems
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.encoder.tokenized import TokenizedShard
 from theta_ray.errors import StageError
-from theta_ray.objects import READERS, list_names, read_bytes
+from theta_ray.objects import list_names, read_bytes
 from theta_ray.steps import reached
 from theta_ray.store import METADATA_KEY, canonical_json, create_same, read_shard
 
 # What an actor keeps of other shards' vectors, instead of reading them again for each of its shards.
 CACHE_BYTES = 2**28
+# Read side by side; each is in memory whole until the rows that are needed have been taken.
+NUM_FETCHES = 4
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Exports:
             export = self._find(owner) if f"{owner}.parquet" in published else None
             return None if export is None else export.only(wanted[owner])
 
-        with ThreadPoolExecutor(READERS) as pool:
+        with ThreadPoolExecutor(NUM_FETCHES) as pool:
             found = zip(wanted, pool.map(find, wanted), strict=True)
             return {owner: export for owner, export in found if export is not None}
 
