@@ -86,11 +86,11 @@ class FastBertweet:
                 return found
         return self._by_transformers(texts, **options)
 
-    def _distrust(self, reason: str) -> None:
+    def _distrust(self, why: str) -> None:
         self._trusted = False
         logger.warning(
             "BERTweet's fast tokenizer is not used: %s; this worker goes on with that of transformers, which is slower",
-            reason,
+            why,
         )
 
     def _by_transformers(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
