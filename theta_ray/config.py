@@ -223,7 +223,7 @@ class Resources(Strict):
     """Absent: one per core, or per GPU share, of the cluster."""
     gpus_per_actor: Annotated[float, Field(ge=0)] = 0
     threads_per_actor: Annotated[int, Field(ge=1)] = 1
-    batch_tokens: Annotated[int, Field(ge=16)] = 1024
+    batch_tokens: Annotated[int, Field(ge=16)] = 2048
     """Tokens of one forward pass."""
     max_retries: Annotated[int, Field(ge=0)] = 3
     """Restarts of a lost task or actor before the job stops."""

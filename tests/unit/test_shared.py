@@ -250,7 +250,7 @@ def test_shared_vectors_of_another_kind_stop_the_run(config: Config) -> None:
     table = pq.read_table(path)
     with pytest.raises(StageError, match=r"other bytes\); remove that object, then rerun"):
         exports.publish(str(path), table.slice(1))
-    elsewhere = table.schema.metadata[b"theta_ray"].replace(b'"batch_tokens": 1024', b'"batch_tokens": 64')
+    elsewhere = table.schema.metadata[b"theta_ray"].replace(b'"batch_tokens": 2048', b'"batch_tokens": 64')
     assert exports.publish(str(path), table.replace_schema_metadata({"theta_ray": elsewhere})).equals(table)
     with pytest.raises(StageError, match="other values of doc_id"):
         exports.publish(

@@ -112,7 +112,7 @@ class TextEncoder:
         """The GPU's own name, or `cpu`."""
         return torch.cuda.get_device_name() if self.device.startswith("cuda") else "cpu"
 
-    def embed_texts(self, texts: list[str], *, batch_tokens: int = 1024) -> Vectors:
+    def embed_texts(self, texts: list[str], *, batch_tokens: int = 2048) -> Vectors:
         """[len(texts), dim] vectors, in the order of the texts."""
         return self.embed_sequences(self.tokenizer.encode(texts), batch_tokens=batch_tokens)[0]
 

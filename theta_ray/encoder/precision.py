@@ -16,7 +16,7 @@ from theta_ray.errors import ConfigError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Tokens of a pack that weights are laid out for; others work as well.
-USUAL_TOKENS = 1024
+USUAL_TOKENS = 2048
 
 
 def resolve_precision(precision: str, device: str) -> str:
