@@ -124,6 +124,7 @@ def test_words_beyond_the_memory_of_a_worker_change_nothing(slow: Any, monkeypat
 def test_a_text_that_differs_turns_the_worker_to_transformers_loudly(
     slow: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     texts = [f"text number {i}" for i in range(600)]
     fast = fast_of(slow)
     fast._words["512"] = (7, 7, 7)
