@@ -100,7 +100,8 @@ def too_slow(function: Callable[[str], object], make: Callable[[int], str], usua
 
 def test_quadratic_work_is_told_from_linear_work() -> None:
     def quadratic(text: str) -> int:
-        return sum(text.count("b", start) for start in range(0, len(text), 16))
+        # The interpreter's own steps: searches in memory are too fast for the clock where caches are large
+        return sum(1 for start in range(0, len(text), 400) for _ in text[start:])
 
     assert too_slow(quadratic, HOSTILE["one letter"], 1.0, runs=2)
     assert not too_slow(text_hash, HOSTILE["one letter"], 1.0, runs=2)
