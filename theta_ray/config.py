@@ -222,7 +222,8 @@ class Resources(Strict):
     num_actors: Annotated[int, Field(ge=1)] | None = None
     """Absent: one per core, or per GPU share, of the cluster."""
     gpus_per_actor: Annotated[float, Field(ge=0)] = 0
-    threads_per_actor: Annotated[int, Field(ge=1)] = 1
+    threads_per_actor: Annotated[int, Field(ge=1)] | None = None
+    """Absent: 1, and with `executor: local` one per core that the process may use."""
     batch_tokens: Annotated[int, Field(ge=16)] = 2048
     """Tokens of one forward pass."""
     max_retries: Annotated[int, Field(ge=0)] = 3

@@ -71,7 +71,7 @@ resources = st.builds(
     executor=st.sampled_from(["local", "ray"]),
     num_actors=st.none() | st.integers(1, 1000),
     gpus_per_actor=st.floats(0, 8),
-    threads_per_actor=st.integers(1, 64),
+    threads_per_actor=st.none() | st.integers(1, 64),
     batch_tokens=st.integers(16, 10**6),
     max_retries=st.integers(0, 10),
 )

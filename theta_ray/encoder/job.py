@@ -17,6 +17,7 @@ from theta_ray.encoder.devices import MEASURED_SECONDS, peak_in_table, peak_of
 from theta_ray.encoder.encoder import make_tokenizer, vector_rules
 from theta_ray.encoder.model import check_num_layers, load_config
 from theta_ray.encoder.precision import resolve_precision
+from theta_ray.encoder.processor import usable_cores
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.sizing import (
     BYTES_PER_DRAW,
@@ -67,7 +68,7 @@ def make_job(config: Config, day: str) -> EmbedJob:
         source=source,
         dim=rules.dim,
         device="cuda" if resources.gpus_per_actor else "cpu",
-        threads=resources.threads_per_actor,
+        threads=resources.threads_per_actor or (usable_cores() if resources.executor == "local" else 1),
         batch_tokens=resources.batch_tokens,
         gpus=resources.gpus_per_actor,
     )
@@ -174,7 +175,7 @@ def _num_actors(job: EmbedJob, resources: Resources) -> tuple[int, str]:
         return 1, ""
     if resources.num_actors is None and (job.device == "cuda" or "RAY_ADDRESS" in os.environ):
         return 1, "; the cluster's size is known once it is joined"
-    return resources.num_actors or max(1, (os.cpu_count() or 1) // resources.threads_per_actor), ""
+    return resources.num_actors or max(1, (os.cpu_count() or 1) // (resources.threads_per_actor or 1)), ""
 
 
 def _duration(seconds: float) -> str:

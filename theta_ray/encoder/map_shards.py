@@ -76,7 +76,7 @@ def _on_ray(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> Iter
             compute=ray.data.ActorPoolStrategy(
                 size=count, max_concurrent_calls_per_actor=calls, enable_true_multi_threading=calls > 1
             ),
-            num_cpus=1 if resources.gpus_per_actor else resources.threads_per_actor,
+            num_cpus=1 if resources.gpus_per_actor else resources.threads_per_actor or 1,
             num_gpus=resources.gpus_per_actor or None,
             **same,
         )
@@ -116,8 +116,9 @@ def num_actors(resources: Resources) -> int:
         room = int(available.get("GPU", 0) / resources.gpus_per_actor)
         wanted = f"gpus_per_actor: {resources.gpus_per_actor:g}"
     else:
-        room = int(available.get("CPU", 0) / resources.threads_per_actor)
-        wanted = f"threads_per_actor: {resources.threads_per_actor}"
+        threads = resources.threads_per_actor or 1
+        room = int(available.get("CPU", 0) / threads)
+        wanted = f"threads_per_actor: {threads}"
     if room < (resources.num_actors or 1):
         raise InputError(
             f"resources ask for {resources.num_actors or 1} actors with {wanted}; the cluster has room for {room} "

@@ -1,12 +1,14 @@
-"""What the CPU of this machine is, where it says so (Linux)."""
+"""What the CPU of this machine is, and how much of it is ours, where the system says so (Linux)."""
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import lru_cache
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @lru_cache(maxsize=1)
@@ -33,3 +35,21 @@ def has_bfloat16() -> bool:
 def is_amd() -> bool:
     """Whether Intel's MKL, torch's own float32 matrix product, would take its slow path."""
     return _first_core().get("vendor_id") == "AuthenticAMD"
+
+
+def usable_cores() -> int:
+    """Whole cores that this process may use: its affinity, and below that its container's CPU limit (cgroup v2, v1)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(_cpu_limit())))
+
+
+def _cpu_limit() -> float:
+    """CPU seconds a second that the container may take; a large number without a limit."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((CGROUP / name).read_text() for name in names).split()
+        except (OSError, ValueError):
+            continue
+        if quota not in ("max", "-1"):
+            return int(quota) / int(period)
+    return 1e6

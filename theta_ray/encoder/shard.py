@@ -164,5 +164,6 @@ def made_on(job: EmbedJob) -> dict[str, Any]:
         "torch": torch.__version__,
         "precision": resolve_precision(job.encoder.precision, job.device),
         "batch_tokens": job.batch_tokens,
+        "threads": job.threads,
         "shared": job.shared,
     }
