@@ -1,27 +1,32 @@
-"""Whole jobs on Ray against the number of documents and of actors, beside what users write for Ray Data and Daft.
+"""Whole jobs against the number of documents and of actors, beside what users write for Ray Data and Daft.
 
-    python benchmarks/job_growth.py --texts TWEETS.parquet --documents 1000,4000 --actors 1,2 --peers ray_recipe,daft
+    python benchmarks/job_growth.py --texts TWEETS.parquet --documents 1000,4000 --paths ours,encoder,ray_recipe
     python benchmarks/job_growth.py --texts TWEETS.parquet --documents 2000,20000,200000 --set encoder.num_layers=1
 
 Shown for each: wall seconds, CPU seconds of all processes, memory of the driver and of its largest worker; then the
-line through the CPU seconds: what a job costs whatever its size, and what a document costs, beside the encoder alone
-on one thread. `ray_recipe` is read_parquet, map_batches over an actor that calls sentence-transformers with batches of
-32, write_parquet; `daft` (where it is installed) is its embed_text with sentence-transformers. Texts are the file's
-distinct ones; a number is appended where more are asked for. --plot FILE.svg draws the seconds (needs matplotlib).
+line through the CPU seconds: what a job costs whatever its size, and what a document costs. `encoder` is our encoder
+alone, loaded before the clock starts, in as many processes at once as there are actors: cores that share a cache slow
+each other down. `local` is our job in one process with a thread for each actor. `ray_recipe` is read_parquet, map_batches over an actor that calls
+sentence-transformers with batches of 32, write_parquet; `daft` (where it is installed) is its embed_text with
+sentence-transformers. Texts are the file's distinct ones; a number is appended where more are asked for. --plot FILE.svg
+draws the seconds (needs matplotlib).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from embed_vs_peers import MODEL, measure_job, run
 
 RAY_RECIPE = """
@@ -49,7 +54,23 @@ table = daft.read_parquet(texts)
 vectors = embed_text(table["text"], provider="transformers", model=folder)
 table.with_column("embedding", vectors).write_parquet(out)
 """
-PEERS = {"ray_recipe": RAY_RECIPE, "daft": DAFT}
+ENCODER = """
+import json, sys, time
+import pyarrow.parquet as pq, torch
+from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.encoder import TextEncoder
+from theta_ray.encoder.source import resolve_model
+number, texts, settings, actors = sys.argv[1:]
+torch.set_num_threads(1)
+config = Encoder(**json.loads(settings))
+encoder = TextEncoder(config, Embed(), resolve_model(config))
+texts = pq.read_table(texts)["text"].to_pylist()[int(number) :: int(actors)]
+encoder.embed_texts(texts[:64])
+wall, cpu = time.perf_counter(), time.process_time()
+encoder.embed_texts(texts)
+print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}))
+"""
+PROGRAMS = {"ray_recipe": RAY_RECIPE, "daft": DAFT, "encoder": ENCODER}
 
 
 def main() -> None:
@@ -58,7 +79,7 @@ def main() -> None:
     parser.add_argument("--documents", default="1000,4000")
     parser.add_argument("--actors", default="2")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--peers", default="")
+    parser.add_argument("--paths", default="ours,encoder", help=f"of ours, local, {', '.join(PROGRAMS)}")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="recipe values of our job")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
@@ -68,7 +89,7 @@ def main() -> None:
             for documents in map(int, options.documents.split(",")):
                 texts = write_texts(options.texts, documents, Path(folder) / f"{documents}.parquet")
                 for actors in map(int, options.actors.split(",")):
-                    for path in ["ours", *filter(None, options.peers.split(","))]:
+                    for path in options.paths.split(","):
                         print(f"{path}, {documents:,} documents, {actors} actors", file=sys.stderr)
                         root = Path(folder) / f"{path}-{documents}-{actors}-{number}"
                         found = measure(path, texts, (root, actors), options.set)
@@ -91,14 +112,30 @@ def measure(path: str, texts: Path, where: tuple[Path, int], settings: list[str]
     root, actors = where
     if path == "ours":
         return measure_job("job_ray", texts, root, settings, num_actors=actors)
+    if path == "local":
+        return measure_job("job_local", texts, root, settings, threads_per_actor=actors)
+    if path == "encoder":
+        return measure_encoders(texts, actors, settings)
     from theta_ray.config import Encoder
     from theta_ray.encoder.source import resolve_model
 
     model = resolve_model(Encoder(model=MODEL)).folder
-    usage = run([sys.executable, "-c", PEERS[path], model, str(texts), str(root), str(actors)])
+    usage = run([sys.executable, "-c", PROGRAMS[path], model, str(texts), str(root), str(actors)])
     written = sum(pq.read_metadata(file).num_rows for file in root.rglob("*.parquet"))
     values = {"num_texts": written, "wall": usage.wall, "cpu": usage.cpu}
     return {**values, "driver_bytes": usage.driver_bytes, "actor_bytes": usage.actor_bytes}
+
+
+def measure_encoders(texts: Path, actors: int, settings: list[str]) -> dict[str, Any]:
+    """Encoders at once, each with its share of the texts: CPU seconds of all, and the seconds of the slowest."""
+    named = [setting.removeprefix("encoder.").split("=") for setting in settings if setting.startswith("encoder.")]
+    config = json.dumps({"model": MODEL} | {name: yaml.safe_load(value) for name, value in named})
+    with ThreadPoolExecutor(actors) as pool:
+        commands = [[sys.executable, "-c", ENCODER, str(n), str(texts), config, str(actors)] for n in range(actors)]
+        usages = list(pool.map(run, commands))
+    found = [json.loads(usage.output) for usage in usages]
+    wall, cpu = max(one["wall"] for one in found), sum(one["cpu"] for one in found)
+    return {"wall": wall, "cpu": cpu, "driver_bytes": 0, "actor_bytes": max(usage.driver_bytes for usage in usages)}
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

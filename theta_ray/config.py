@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from theta_ray.strict import Strict
 
 Reader = Literal["csv", "jsonl", "parquet", "reddit", "text", "thread_json", "twitter_v1", "twitter_v2"]
 Normalize = Literal["basic", "bertweet", "raw"]
@@ -19,12 +21,6 @@ Kind = Literal["comment", "document", "post", "repost"]
 DamagePolicy = Literal["fail", "quarantine", "skip"]
 COLUMN_READERS = ("csv", "jsonl", "parquet")
 SHA256 = r"^[0-9a-f]{64}$"
-
-
-class Strict(BaseModel):
-    """Frozen values; a key that is not a field is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Columns(Strict):

@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 from theta_ray import config, schemas
 
 LIBRARY = REPOSITORY / "theta_ray"
-ORDER = ["corpus", "encoder", "topics", "network", "report"]
+ORDER = ["corpus", "encoder", "training", "topics", "network", "report"]
 RAY_FILES = {LIBRARY / "runtime.py", LIBRARY / "ray_errors.py", LIBRARY / "encoder" / "map_shards.py"}
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.rglob("*.py"))}
 JOBS = sorted((REPOSITORY / "jobs").glob("*.py"))

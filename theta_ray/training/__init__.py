@@ -1,0 +1,1 @@
+"""Pairs of documents to adapters: mining, losses, distributed training, evaluation."""
