@@ -6,10 +6,10 @@
 Shown for each: wall seconds, CPU seconds of all processes, memory of the driver and of its largest worker; then the
 line through the CPU seconds: what a job costs whatever its size, and what a document costs. `encoder` is our encoder
 alone, loaded before the clock starts, in as many processes at once as there are actors: cores that share a cache slow
-each other down. `local` is our job in one process with a thread for each actor. `ray_recipe` is read_parquet, map_batches over an actor that calls
-sentence-transformers with batches of 32, write_parquet; `daft` (where it is installed) is its embed_text with
-sentence-transformers. Texts are the file's distinct ones; a number is appended where more are asked for. --plot FILE.svg
-draws the seconds (needs matplotlib).
+each other down. `local` is our job in one process with a thread for each actor. `ray_recipe` is read_parquet,
+map_batches over an actor that calls sentence-transformers with batches of 32, write_parquet; `daft` (where it is
+installed) is its embed_text with sentence-transformers. Texts are the file's distinct ones; a number is appended
+where more are asked for. --plot FILE.svg draws the seconds (needs matplotlib).
 """
 
 from __future__ import annotations
