@@ -51,6 +51,7 @@ def grouped_attention(
         attended = F.scaled_dot_product_attention(
             *(query_CHLD, key_CHLD, value_CHLD),
             attn_mask=mask,
+            dropout_p=options.get("dropout") or 0.0,  # of a model in training
             is_causal=causal and mask is None,
             scale=options.get("scaling"),
             enable_gqa=query.shape[1] != key.shape[1],

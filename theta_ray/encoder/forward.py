@@ -92,19 +92,22 @@ def to_device(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def choose_forward(model: Any, pad_id: int, precision: str) -> tuple[Forward, Kernels]:
+def choose_forward(model: Any, pad_id: int, precision: str, *, trains: bool = False) -> tuple[Forward, Kernels]:
     """The fastest way of running `model`, a transformers base model, that gives its own hidden states.
 
-    A float32 model on the CPU is brought to `precision` here; others are in it already.
+    A float32 model on the CPU is brought to `precision` here; others are in it already. A model that `trains` keeps
+    torch's layers and an attention with a gradient and dropout.
     """
     padded = PaddedForward(model, pad_id)
     reasons = _why_padded(model)
     if not reasons:
         probe = _Probe(padded, model.config.get_text_config().vocab_size)
-        for path in _paths(model):
+        for path in (GROUPED,) if trains else _paths(model):
             difference, problem = probe.compare(path, "float32" if model.dtype == torch.float32 else precision)
             if problem is None:
                 model.set_attn_implementation(path)
+                if trains:
+                    return PackedForward(model), Kernels("grouped", "torch", "training", difference)
                 linears, final, more = _choose_linears(model, probe, (path, precision))
                 name = path.removeprefix("theta_ray_")
                 reason = "; ".join([*reasons, *more]) or "the fastest here"

@@ -1,0 +1,59 @@
+"""A model that learns: packs of token sequences in, pooled vectors with a graph out.
+
+The forward pass, the pooling and the rules are those of `embed`; layers are torch's own, and dropout is on.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+
+from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.encoder import make_tokenizer, vector_rules
+from theta_ray.encoder.forward import choose_forward, to_device
+from theta_ray.encoder.model import has_pooler, load_config, load_model
+from theta_ray.encoder.packing import Pack
+from theta_ray.encoder.pooling import POOLINGS, Hidden, check_pooling
+from theta_ray.encoder.precision import DTYPES, resolve_precision
+from theta_ray.encoder.source import ModelSource
+from theta_ray.training.batch import Batch
+
+
+class LearningEncoder(torch.nn.Module):
+    """A transformers model, its pooling, and where the recipe asks a linear layer on top."""
+
+    def __init__(self, config: Encoder, source: ModelSource, *, device: str, projection: int | None = None) -> None:
+        super().__init__()
+        self.rules = vector_rules(config, Embed(), source)
+        self.tokenizer = make_tokenizer(config, source)
+        self.precision = resolve_precision(config.precision, device)
+        # weights stay in float32; a lower precision is that of the products alone
+        model = load_model(source, precision="float32", device=device, pooling=self.rules.pooling)
+        check_pooling(self.rules.pooling, model, has_pooler=has_pooler(model))
+        self.forward_pass, self.kernels = choose_forward(model, self.tokenizer.pad_id, "float32", trains=True)
+        self.model: Any = model
+        width = int(load_config(source).get_text_config().hidden_size)
+        self.width = projection or width
+        self.projection = torch.nn.Linear(width, projection, bias=False, device=device) if projection else None
+
+    def forward(self, batch: Batch, pack: Pack) -> torch.Tensor:
+        """[len(pack), width] pooled vectors, not normalised."""
+        sequences, device = batch.sequences, self.model.device
+        starts, ends = sequences.offsets[pack.sequences_B], sequences.offsets[pack.sequences_B + 1]
+        parts = [sequences.tokens[start:end] for start, end in zip(starts, ends, strict=True)]
+        ids_T = np.concatenate(parts).astype(np.int64)
+        with self._autocast(device.type):
+            tokens_TD = self.forward_pass(pack, ids_T)
+        is_mask_token = ids_T == (self.tokenizer.mask_id if self.tokenizer.mask_id is not None else -1)
+        offsets, is_mask_token_T = (to_device(values, device) for values in (pack.offsets, is_mask_token))
+        pooler = getattr(self.model, "pooler", None)
+        pooled: torch.Tensor = POOLINGS[self.rules.pooling](Hidden(tokens_TD, offsets, is_mask_token_T, pooler))
+        return pooled if self.projection is None else self.projection(pooled)
+
+    def _autocast(self, device: str) -> Any:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(device, dtype=DTYPES[self.precision])
