@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from theta_ray.errors import EXIT_CODES
 from theta_ray.runtime import build_parser
-from theta_ray.schemas import CORPUS, DAMAGED, FILTERED, KEYS, QUARANTINE, STORE_TYPES, embeddings_schema
+from theta_ray.schemas import CORPUS, DAMAGED, FILTERED, KEYS, PAIRS, QUARANTINE, STORE_TYPES, embeddings_schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = REPOSITORY / "README.md"
@@ -41,7 +41,7 @@ def options() -> str:
 
 def tables() -> str:
     """Tables with their keys and columns; a question mark says that a value may be missing."""
-    schemas = {"corpus": CORPUS, "embeddings": embeddings_schema(1, "int8"), "quarantine": QUARANTINE}
+    schemas = {"corpus": CORPUS, "embeddings": embeddings_schema(1, "int8"), "pairs": PAIRS, "quarantine": QUARANTINE}
     rows = [
         f"| `{name}` | {f'`{KEYS[name]}`' if KEYS[name] else ''} | {', '.join(_column(field) for field in schema)} |"
         for name, schema in schemas.items()

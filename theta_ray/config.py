@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from theta_ray.config_pairs import Pairs
 from theta_ray.strict import Strict
 
 Reader = Literal["csv", "jsonl", "parquet", "reddit", "text", "thread_json", "twitter_v1", "twitter_v2"]
@@ -207,6 +208,7 @@ class Recipe(Strict):
     corpus: Corpus
     encoder: Encoder
     embed: Embed = Embed()
+    pairs: Pairs | None = None
     clean_up: CleanUp = CleanUp()
 
 
@@ -245,5 +247,6 @@ class Config(Strict):
     """Absolute folder or URI that holds all tables."""
 
     def sections(self, *names: str) -> dict[str, Any]:
-        """The named recipe sections as plain JSON values, for fingerprints and manifests."""
-        return {name: getattr(self.recipe, name).model_dump(mode="json") for name in names}
+        """The named recipe sections as plain JSON values, for fingerprints and manifests; None where one is absent."""
+        sections = {name: getattr(self.recipe, name) for name in names}
+        return {name: None if value is None else value.model_dump(mode="json") for name, value in sections.items()}

@@ -56,7 +56,21 @@ def embeddings_schema(dim: int, store_dtype: str) -> pa.Schema:
     )
 
 
-KEYS = {"corpus": "doc_id", "embeddings": "doc_id", "quarantine": None}
+PAIRS = pa.schema(
+    [
+        pa.field("anchor_id", pa.string(), nullable=False),
+        # a hash-document is the anchor's text and these; none elsewhere
+        pa.field("more_anchor_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("positive_id", pa.string(), nullable=False),
+        pa.field("negative_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("group", pa.string()),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("weight", pa.float32(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)
+
+KEYS = {"corpus": "doc_id", "embeddings": "doc_id", "pairs": "anchor_id, positive_id, group", "quarantine": None}
 
 # Damaged rows count against `max_damaged_share`; filtered rows are turned away because the recipe asks.
 DAMAGED_INPUT = {
