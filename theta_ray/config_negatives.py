@@ -21,7 +21,7 @@ class Negatives(Strict):
     """Negatives of a pair; fewer where fewer are left."""
     first_rank: Annotated[int, Field(ge=1)] = 10
     last_rank: Annotated[int, Field(ge=1)] = 100
-    """Ranks to choose from, the nearest text being 1. Nearer ones are too often right answers that nobody has marked."""
+    """Ranks to choose from, the nearest text being 1. Nearer ones are too often right answers that nobody marked."""
     relative_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """A negative is at most (1 - this) times as similar to the anchor as the positive is; 0.05 is the 95 % rule of
     NV-Retriever (Moreira et al. 2024)."""

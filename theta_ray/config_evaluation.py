@@ -1,0 +1,26 @@
+"""The `finetune.evaluation` section of a recipe: how a tuned model is compared with its base."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from theta_ray.strict import Strict
+
+
+class Evaluation(Strict):
+    """Metrics on held-out texts, with intervals from resampling, and the bounds beyond which a run has collapsed."""
+
+    num_resamples: Annotated[int, Field(ge=100)] = 1000
+    """Of the queries, with replacement, for each interval (Efron and Tibshirani 1993, chapter 13)."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    num_neighbors: Annotated[int, Field(ge=1)] = 5
+    """Labelled texts that vote on the label of another."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Pairs among whose positives an anchor looks for its own: the task of training, on held-out pairs."""
+    max_mean_cosine: Annotated[float, Field(gt=-1, le=1)] = 0.99
+    """Of texts that are not paired; a run above it has collapsed."""
+    min_effective_rank: Annotated[float, Field(ge=1)] = 2
+    """Dimensions that the vectors use; a run below it has collapsed."""
+    seed: Annotated[int, Field(ge=0)] = 0
