@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from theta_ray.config_evaluation import Evaluation
 from theta_ray.strict import Strict
 
 LossName = Literal["infonce", "simcse", "supcon", "triplet"]
@@ -69,6 +70,9 @@ class Finetune(Strict):
     gradient_checkpointing: bool = False
     checkpoint_every: Annotated[int, Field(ge=1)] = 100
     """Optimizer steps between checkpoints."""
+    evaluation: Evaluation = Evaluation()
+    merged: bool = False
+    """Also write a sentence-transformers folder of base and adapter in one."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

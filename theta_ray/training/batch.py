@@ -63,6 +63,8 @@ class Batch:
     num_pairs: int
     num_negatives: int = 0
     """Of each pair."""
+    missing: npt.NDArray[np.bool_] | None = None
+    """[S], places of negatives that a pair has not; their sequences are empty. None: none are."""
 
     @property
     def num_texts(self) -> int:
@@ -114,6 +116,8 @@ def pair_contrast(batch: Batch, rows: slice, *, reverse: bool, masks: bool) -> C
     columns = batch.anchors if reverse else batch.candidates
     own = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
     alike = batch.keys.alike(rows_of_texts, columns) if masks else np.zeros_like(own)
+    if batch.missing is not None:
+        alike |= batch.missing[None, columns]
     positive_of = torch.arange(rows.start, rows.stop)
     return in_batch(torch.from_numpy(own), positive_of, torch.from_numpy(alike), batch.num_pairs)
 

@@ -36,8 +36,13 @@ class LearningEncoder(torch.nn.Module):
         self.forward_pass, self.kernels = choose_forward(model, self.tokenizer.pad_id, "float32", trains=True)
         self.model: Any = model
         width = int(load_config(source).get_text_config().hidden_size)
-        self.width = projection or width
+        self._model_width = width
         self.projection = torch.nn.Linear(width, projection, bias=False, device=device) if projection else None
+
+    @property
+    def width(self) -> int:
+        """Values of a vector."""
+        return self._model_width if self.projection is None else self.projection.out_features
 
     def forward(self, batch: Batch, pack: Pack) -> torch.Tensor:
         """[len(pack), width] pooled vectors, not normalised."""

@@ -90,21 +90,21 @@ def by_label(own: torch.Tensor, same_label: torch.Tensor, num_anchors: int) -> C
 
 
 def triplet(
-    anchors: torch.Tensor, positives: torch.Tensor, negatives: torch.Tensor, margin: float, num_rows: int
+    anchors: torch.Tensor, positives: torch.Tensor, negatives: torch.Tensor, weight: torch.Tensor, margin: float
 ) -> torch.Tensor:
     """Hinge of the distance to the positive over that to the negative (Schroff et al. 2015, eq. 3, unsquared).
 
     Args:
         anchors: [R, D], unit vectors.
         positives: [R, D].
-        negatives: [R, K, D]; each counts by itself.
+        negatives: [R, K, D].
+        weight: [R, K], of each triplet in the loss; over all workers they sum to 1.
         margin: below 2, the largest distance between unit vectors.
-        num_rows: anchors of all workers.
     """
     check_margin(margin)
     near = distance(anchors, positives)
     far = distance(anchors[:, None], negatives)
-    return functional.relu(near[:, None] - far + margin).mean(dim=1).sum() / num_rows
+    return (functional.relu(near[:, None] - far + margin) * weight).sum()
 
 
 def check_margin(margin: float) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -53,9 +54,12 @@ def triplets(vectors: torch.Tensor, batch: Batch, worker: tuple[int, int], loss:
         if not batch.num_negatives:
             raise ConfigError("finetune.loss triplet: the pairs have no negatives; set pairs.negatives or loss.mining")
         rows = share(batch.num_pairs, *worker)
-        negatives = vectors[torch.from_numpy(batch.negatives_of(rows)).to(vectors.device)]
+        places = batch.negatives_of(rows)
+        negatives = vectors[torch.from_numpy(places).to(vectors.device)]
         anchors, positives = vectors[batch.anchors][rows], vectors[batch.positives][rows]
-        return triplet(anchors, positives, negatives, loss.margin, batch.num_pairs)
+        there = np.ones(batch.num_texts, bool) if batch.missing is None else ~batch.missing
+        weight = there[places] / max(1, there[2 * batch.num_pairs :].sum())
+        return triplet(anchors, positives, negatives, torch.from_numpy(weight).to(vectors), loss.margin)
     rows = share(2 * batch.num_pairs, *worker)
     contrast, both = _on(label_contrast(batch, rows), vectors), vectors[batch.both]
     return mined_triplet(both[rows], both, contrast, loss.margin, loss.mining)

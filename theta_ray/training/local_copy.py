@@ -1,0 +1,194 @@
+"""The corpus and the pairs of a run on this node's own disk, mapped into memory: any row at once, none of it in RAM.
+
+    corpus shards            -> documents.arrow: text, text_hash, tags; a batch for each row group
+                             -> keys.npy: 64-bit keys of doc_id, sorted, and rows.npy: where each is
+    pairs shards of a split  -> <split>.arrow: rows of anchor, positive and negatives, group
+
+Made once on a node by whoever comes first; the others wait at its lock. The folder's name holds both manifests'
+digests, so that another version of either is another copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from theta_ray.errors import InputError
+from theta_ray.manifest import manifest_digest, read_manifest
+from theta_ray.store import Partition, read_shard
+
+DOCUMENT_COLUMNS = ["doc_id", "text", "text_hash", "tags"]
+PAIRS = pa.schema(
+    [
+        ("anchor", pa.int64()),
+        ("more_anchors", pa.list_(pa.int64())),
+        ("positive", pa.int64()),
+        ("negatives", pa.list_(pa.int64())),
+        ("group", pa.string()),
+        ("kind", pa.string()),
+        ("weight", pa.float32()),
+    ]
+)
+IDS = {"anchor_id": "anchor", "positive_id": "positive"}
+LISTS_OF_IDS = {"more_anchor_ids": "more_anchors", "negative_ids": "negatives"}
+COPIED = ("group", "kind", "weight")
+Rows = npt.NDArray[np.int64]
+
+
+class Batches:
+    """An Arrow file's record batches, and its rows by number."""
+
+    def __init__(self, path: Path) -> None:
+        file = pa.ipc.open_file(pa.memory_map(str(path)))
+        self._batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def values(self, column: str, rows: Rows) -> list[Any]:
+        """A column's values at some rows, in their order."""
+        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        places = (rows - self._starts[numbers]).tolist()
+        return [
+            self._batches[n].column(column)[place].as_py() for n, place in zip(numbers.tolist(), places, strict=True)
+        ]
+
+
+class LocalCopy:
+    """Documents and pairs of one run on this node."""
+
+    def __init__(self, corpus: Partition, pairs: Partition) -> None:
+        self._folder = _make(corpus, pairs)
+        self.path = pairs.path
+
+    @cached_property
+    def documents(self) -> Batches:
+        """Columns doc_id, text, text_hash and tags."""
+        return Batches(self._folder / "documents.arrow")
+
+    def pairs(self, split: str) -> Batches:
+        """The pairs of `train` or `test`: anchor, positive and negatives as rows of the documents."""
+        return Batches(self._folder / f"{split}.arrow")
+
+
+def key_of(text: str | bytes) -> int:
+    """A 63-bit key: among a hundred million strings two are alike with a chance of 1 in 2,000."""
+    data = text.encode() if isinstance(text, str) else text
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little") >> 1
+
+
+def _make(corpus: Partition, pairs: Partition) -> Path:
+    digests = [manifest_digest(_manifest(partition)) for partition in (corpus, pairs)]
+    name = blake2b(" ".join([corpus.path, pairs.path, *digests]).encode(), digest_size=8).hexdigest()
+    top = Path(tempfile.gettempdir()) / f"theta-ray-training-{os.getuid()}"
+    top.mkdir(mode=0o700, exist_ok=True)
+    folder = top / name
+    with _locked(top / f"{name}.lock"):
+        if not folder.exists():
+            partial = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
+            try:
+                _copy_documents(corpus, partial)
+                _copy_pairs(pairs, partial)
+                partial.rename(folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _manifest(partition: Partition) -> dict[str, Any]:
+    manifest = read_manifest(partition)
+    if manifest is None:
+        raise InputError(f"{partition.path}: not committed; run the job that makes {partition.table} first")
+    return manifest
+
+
+def _tables(partition: Partition, columns: list[str]) -> Iterator[pa.Table]:
+    for shard in _manifest(partition)["shards"]:
+        yield read_shard(partition, shard["shard"], columns=columns)
+
+
+def _copy_documents(corpus: Partition, folder: Path) -> None:
+    keys: list[npt.NDArray[np.int64]] = []
+    writer = None
+    with pa.OSFile(str(folder / "documents.arrow"), "wb") as file:
+        for table in _tables(corpus, DOCUMENT_COLUMNS):
+            writer = writer or pa.ipc.new_file(file, table.schema)
+            writer.write_table(table)
+            ids = table.column("doc_id").to_pylist()
+            keys.append(np.fromiter((key_of(doc_id) for doc_id in ids), np.int64, len(ids)))
+        if writer is None:
+            raise InputError(f"{corpus.path}: has no documents; give the recipe an input that has")
+        writer.close()
+    all_keys = np.concatenate(keys)
+    rows = np.argsort(all_keys, kind="stable")
+    np.save(folder / "keys.npy", all_keys[rows])
+    np.save(folder / "rows.npy", rows)
+
+
+def _copy_pairs(pairs: Partition, folder: Path) -> None:
+    keys, rows = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("keys", "rows"))
+    documents = Batches(folder / "documents.arrow")
+    paths = {split: folder / f"{split}.arrow" for split in ("train", "test")}
+    with (
+        pa.ipc.new_file(str(paths["train"]), PAIRS) as train,
+        pa.ipc.new_file(str(paths["test"]), PAIRS) as test,
+    ):
+        for table in _tables(pairs, [*IDS, *LISTS_OF_IDS, *COPIED, "split"]):
+            placed = _placed(table, (keys, rows, documents), pairs)
+            for split, writer in (("train", train), ("test", test)):
+                mask = pc.equal(table.column("split"), split)
+                writer.write_table(placed.filter(mask).combine_chunks())
+
+
+def _placed(table: pa.Table, index: tuple[Any, Any, Batches], pairs: Partition) -> pa.Table:
+    """The pairs with rows of documents in the place of ids."""
+
+    def rows_of(ids: Sequence[str]) -> Rows:
+        keys, rows, documents = index
+        wanted = np.fromiter((key_of(doc_id) for doc_id in ids), np.int64, len(ids))
+        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found: Rows = np.asarray(rows)[places]
+        for number, there in enumerate(documents.values("doc_id", found)):
+            while there != ids[number]:  # another document may have the same key; those of one key lie side by side
+                places[number] += 1
+                if places[number] == len(keys) or keys[places[number]] != wanted[number]:
+                    where = f"{pairs.path}: names document {ids[number]}"
+                    raise InputError(f"{where}, which the corpus lacks; mine the pairs again")
+                found[number] = rows[places[number]]
+                (there,) = documents.values("doc_id", found[number : number + 1])
+        return found
+
+    columns = {name: table.column(name).combine_chunks() for name in COPIED}
+    for column, name in IDS.items():
+        columns[name] = pa.array(rows_of(table.column(column).to_pylist()))
+    for column, name in LISTS_OF_IDS.items():
+        lists = table.column(column).combine_chunks()
+        flat = pa.array(rows_of(lists.flatten().to_pylist()))
+        columns[name] = pa.ListArray.from_arrays(_offsets(lists), flat)
+    return pa.table(columns).select(PAIRS.names).cast(PAIRS)
+
+
+def _offsets(lists: pa.ListArray) -> pa.Array:
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))

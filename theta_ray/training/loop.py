@@ -1,0 +1,204 @@
+"""What one worker of a training run does: the same steps as all others, on its own packs.
+
+    step -> global batch -> gradient, summed over workers -> clip -> AdamW -> now and then a checkpoint
+    after the last: vectors of the held-out texts, base and tuned -> metrics -> rank 0 commits the adapter
+
+All workers have the same weights at all times, as they start from the same ones and add the same gradients.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from theta_ray.config import Encoder
+from theta_ray.config_finetune import Finetune
+from theta_ray.config_pairs import Pairs
+from theta_ray.encoder.shard import source_on_this_node
+from theta_ray.encoder.source import ModelSource
+from theta_ray.errors import InputError, StageError
+from theta_ray.store import Partition
+from theta_ray.training.batch import Batch
+from theta_ray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from theta_ray.training.data import PairData
+from theta_ray.training.encode import LearningEncoder
+from theta_ray.training.held_out import encode, evaluate, held_out
+from theta_ray.training.local_copy import LocalCopy
+from theta_ray.training.lora import add_lora
+from theta_ray.training.order import Order
+from theta_ray.training.step import Step, Workers, add_gradients
+
+logger = logging.getLogger(__name__)
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What every worker of a run needs to know."""
+
+    corpus: Partition
+    pairs: Partition
+    adapter: Partition
+    encoder: Encoder
+    finetune: Finetune
+    pair_settings: Pairs
+    source: ModelSource
+    device: str
+    threads: int
+
+
+class Learner:
+    """The model of a run on one worker, its optimizer, and how far both are."""
+
+    def __init__(self, job: TrainJob, workers: Workers) -> None:
+        torch.set_num_threads(job.threads)
+        self.job, self.workers, settings = job, workers, job.finetune
+        source = source_on_this_node(job.encoder, job.source)
+        length = {"max_length": settings.max_length} if settings.max_length else {}
+        config = job.encoder.model_copy(update=length)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)  # of a projection's first weights, the same on every worker
+            self.encoder = LearningEncoder(config, source, device=job.device, projection=settings.projection)
+        self.peft: Any = None
+        if settings.method == "lora":
+            self.peft = add_lora(self.encoder.model, settings.lora, seed=settings.seed)
+        else:
+            self.encoder.model.requires_grad_()
+        if settings.gradient_checkpointing:
+            self.encoder.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.parameters = {name: p for name, p in self.encoder.named_parameters() if p.requires_grad}
+        copy = LocalCopy(job.corpus, job.pairs)
+        self.data = PairData(copy, "train", job.pair_settings, self.encoder.tokenizer, settings.seed)
+        check_data(self.data, job, workers)
+        self.order = Order(len(self.data), settings.batch_size, settings.seed)
+        steps = self.order.num_steps(settings.epochs)
+        self.num_steps = min(steps, settings.max_steps or steps)
+        self.optimizer = make_optimizer(self.parameters, settings)
+        self._config = config, source
+
+    def evaluate(self) -> dict[str, Any]:
+        """Metrics of the model beside its base, on the pairs that were kept from training."""
+        job, tokens = self.job, self.job.finetune.pack_tokens
+        copy, seed = self.data.copy, job.finetune.seed
+        texts = held_out(PairData(copy, "test", job.pair_settings, self.encoder.tokenizer, seed))
+        self.encoder.eval()
+        tuned = encode(self.encoder, texts.texts, self.workers, tokens)
+        with self._base() as encoder:
+            base = encode(encoder, texts.texts, self.workers, tokens)
+        return evaluate(tuned, base, texts, job.finetune.evaluation, job.adapter.path)
+
+    @contextmanager
+    def _base(self) -> Iterator[LearningEncoder]:
+        """The model as it was before training: without its adapter, or loaded once more."""
+        if self.peft is None:
+            yield LearningEncoder(*self._config, device=self.job.device).eval()
+            return
+        encoder, projection = self.encoder, self.encoder.projection
+        encoder.projection = None
+        try:
+            with self.peft.disable_adapter():
+                yield encoder
+        finally:
+            encoder.projection = projection
+
+    def train(self, report: Report) -> Progress:
+        """Take the steps that are not done; the losses of all."""
+        settings, parameters = self.job.finetune, list(self.parameters.values())
+        progress = load_checkpoint(self.job.adapter, self.parameters, self.optimizer)
+        losses, began = list(progress.losses), time.perf_counter()
+        step = Step(
+            self.encoder,
+            self.encoder.width,
+            parameters,
+            self.workers,
+            settings.loss,
+            settings.pack_tokens,
+            settings.seed,
+        )
+        self.encoder.train()
+        for number, batch in self._batches(progress.step):
+            self.optimizer.zero_grad()
+            loss = add_gradients(step, batch, number)
+            if not math.isfinite(loss):
+                raise StageError(f"finetune: the loss of step {number + 1} is {loss}; lower finetune.learning_rate")
+            norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
+            for group in self.optimizer.param_groups:
+                group["lr"] = settings.learning_rate * rate_at(number, self.num_steps, settings)
+            self.optimizer.step()
+            losses.append(loss)
+            done = number + 1
+            is_due = done % settings.checkpoint_every == 0 or done == self.num_steps
+            if is_due and self.workers.rank == 0:
+                save_checkpoint(self.job.adapter, self.parameters, self.optimizer, Progress(done, losses))
+            seconds, began = time.perf_counter() - began, time.perf_counter()
+            report(
+                {
+                    "step": done,
+                    "loss": loss,
+                    "gradient_norm": float(norm),
+                    "pairs_per_second": batch.num_pairs / seconds,
+                }
+            )
+        return Progress(self.num_steps, losses)
+
+    def _batches(self, first: int) -> Iterator[tuple[int, Batch]]:
+        """The batches of the steps from `first` on, each read while the one before is computed."""
+        with ThreadPoolExecutor(1) as reader:
+            ahead: Future[Batch] | None = None
+            for number in range(first, self.num_steps):
+                current = ahead or reader.submit(self.data.batch, self.order, number)
+                if number + 1 < self.num_steps:
+                    ahead = reader.submit(self.data.batch, self.order, number + 1)
+                yield number, current.result()
+
+
+def make_optimizer(parameters: dict[str, torch.nn.Parameter], settings: Finetune) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); vectors, which are biases and scales of normalisations, do not decay."""
+    groups = [
+        {"params": [p for p in parameters.values() if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters.values() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    used = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(used, lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
+
+
+def rate_at(step: int, num_steps: int, settings: Finetune) -> float:
+    """Share of the learning rate at a step, by optimizer steps: up over the warm-up, then as the schedule says.
+
+    The first step has a rate above 0, and the last one too: it is one step short of the schedule's end.
+    """
+    warmup = round(settings.warmup_share * num_steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    left = (num_steps - step) / max(1, num_steps - warmup)
+    if settings.schedule == "cosine":
+        return (1 + math.cos(math.pi * (1 - left))) / 2
+    return left if settings.schedule == "linear" else 1.0
+
+
+def check_data(data: PairData, job: TrainJob, workers: Workers) -> None:
+    """Raise InputError where the pairs cannot make a step of this run."""
+    count, loss = len(data), job.finetune.loss
+    if count < 2:
+        raise InputError(f"{job.pairs.path}: has {count} training pairs, a step needs 2; mine more, or from more texts")
+    if workers.size > count:
+        raise InputError(
+            f"finetune: {workers.size} workers for {count} training pairs; set num_actors to {count} or less"
+        )
+    needs_label = loss.name == "supcon" or loss.mining != "given"
+    if needs_label and job.pair_settings.kind not in ("label", "hashtag", "dictionary"):
+        raise InputError(
+            f"finetune.loss {loss.name}: needs texts of a label, pairs.kind {job.pair_settings.kind} has none; "
+            "mine pairs of kind label, hashtag or dictionary"
+        )
+    if loss.name == "triplet" and loss.mining == "given" and not data.num_negatives:
+        raise InputError(f"{job.pairs.path}: has no negatives; set pairs.negatives, or finetune.loss.mining")
