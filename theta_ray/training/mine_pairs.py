@@ -1,0 +1,239 @@
+"""Stage `mine_pairs`: the corpus becomes pairs of an anchor and a positive.
+
+1. Read: each corpus shard becomes staged candidates, documents in their groups (candidates.py).
+2. Pair: each range of groups over all shards becomes one shard of pairs (groups.py, pairing.py). A shard's name holds a
+   digest of the corpus version, so one that is finished stays.
+3. Commit: every candidate is in a pair or was dropped for one reason.
+
+The driver sees counts only: neither candidates nor pairs pass it. A rerun takes up what an interrupted run has staged
+and finished; the manifest's bytes are the same as without the interruption.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from theta_ray.config import Config
+from theta_ray.corpus import prepare, staging
+from theta_ray.corpus.survey import Survey, look, partition_of
+from theta_ray.errors import StageError
+from theta_ray.lease import Lease, holding, is_held
+from theta_ray.manifest import commit, identity_of, manifest_digest, read_manifest
+from theta_ray.objects import list_names
+from theta_ray.progress import Progress
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runtime import Item, Result, cluster, map_tasks
+from theta_ray.schemas import PAIRS
+from theta_ray.stale import against_other_fingerprints
+from theta_ray.store import Partition, Record, digest_of, fingerprint, finished_shards, read_records
+from theta_ray.training.candidates import merged
+from theta_ray.training.pair_checks import check_found, check_pairs, check_recipe
+from theta_ray.training.pair_phases import (
+    PairsJob,
+    PairTask,
+    ReadTask,
+    count_hours,
+    find_candidates,
+    pair_bucket,
+    read_patterns,
+)
+from theta_ray.training.splits import NAMES, limit_of_hours, limit_of_share
+
+logger = logging.getLogger(__name__)
+STAGE = "mine_pairs"
+
+
+def make_job(config: Config, day: str) -> PairsJob:
+    """What the tasks need.
+
+    Raises:
+        ConfigError: the recipe has no section `pairs`, or one that its corpus cannot serve.
+    """
+    pairs = check_recipe(config.recipe)
+    corpus = partition_of(config, day)
+    name = fingerprint("pairs", PAIRS, config.sections("pairs"), {"corpus": corpus.fingerprint})
+    return PairsJob(corpus, Partition(config.root, "pairs", name, day), pairs)
+
+
+def plan(config: Config, day: str) -> Plan:
+    """What `run` would do, and why: the corpus first where it is missing."""
+    job, found = make_job(config, day), look(config, day)
+    steps = prepare.plan(config, day, found).steps
+    figures: dict[str, Any] = {"kind": job.pairs.kind, "split_by": job.pairs.split_by}
+    status, reasons = "would run after prepare", ["the corpus is not committed in this version"]
+    if found.is_current:
+        corpus = found.manifest
+        assert corpus is not None, "it is current"
+        figures |= {"corpus_shards": len(corpus["shards"]), "documents": corpus["num_rows"]}
+        status, reasons = "would run", _reasons(config, job, corpus)
+        if _committed(job, found):
+            status, reasons = "nothing to do: committed", []
+    steps.append(PlanStep(STAGE, job.partition.path, status, figures, reasons))
+    return Plan(steps, config.sections("corpus", "pairs"))
+
+
+def _reasons(config: Config, job: PairsJob, corpus: dict[str, Any]) -> list[str]:
+    newest = read_manifest(job.partition)
+    if newest is not None:
+        return [f"version {newest['version']} is of corpus version {newest['inputs']['corpus']['version']}"]
+    settings = {"sections": config.sections("pairs"), "inputs": {"corpus": identity_of(corpus)}}
+    return against_other_fingerprints(job.partition, settings) or ["nothing is committed for this day"]
+
+
+def run(config: Config, day: str) -> RunCard:
+    """Commit the pairs of a day's corpus, going on from what is staged and finished.
+
+    Raises:
+        ConfigError: the recipe's corpus cannot serve its pairs.
+        InputError: no document has what the kind needs, one label or tag only, or a side of the split is empty.
+        ConflictError: another run holds the partition and the resources say not to wait.
+    """
+    job, phases = make_job(config, day), Phases()
+    with phases.measure("list"):
+        found = look(config, day)
+    manifest = _committed(job, found)
+    if manifest is not None:
+        return _nothing_to_do(config, job, manifest)
+    with holding(job.partition, config.resources) as lease:
+        if lease.waited:
+            found = look(config, day)
+            manifest = _committed(job, found)
+            if manifest is not None:
+                return _nothing_to_do(config, job, manifest)
+        with cluster(config.resources):
+            upstream = prepare.run(config, day, found)
+            card = _make(config, replace(job, epoch=lease.epoch), lease, phases)
+    card.upstream = [upstream] if upstream.status == "committed" else []
+    return card
+
+
+def _committed(job: PairsJob, found: Survey) -> dict[str, Any] | None:
+    """The newest manifest of the pairs, where it is of the current corpus."""
+    manifest = read_manifest(job.partition)
+    if manifest is None or not found.is_current or found.manifest is None:
+        return None
+    return manifest if manifest["inputs"]["corpus"] == identity_of(found.manifest) else None
+
+
+def _nothing_to_do(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:
+    partition = job.partition
+    if list_names(partition.at("staging")) and not is_held(partition):
+        staging.remove(partition.at("staging"))  # of a run that was killed after its commit
+    card = _to_card(config, job, manifest)
+    before = load_run_card(partition, manifest["version"])
+    if before is None:
+        card.save(partition, manifest["version"])  # its run was killed before writing one
+    card.status, card.seconds = "nothing to do", before.seconds if before else {}
+    return card
+
+
+def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCard:
+    corpus = read_manifest(job.corpus)
+    assert corpus is not None, "prepare has committed"
+    digest = digest_of([manifest_digest(corpus)])
+    job = replace(job, staging=job.partition.at("staging", digest))
+    shards = tuple(shard["shard"] for shard in corpus["shards"])
+    with phases.measure("read"):
+        if job.pairs.expand:
+            _map(read_patterns, [ReadTask(job, shard) for shard in shards], config, lease)
+        patterns = shards if job.pairs.expand else ()
+        summaries = _map(find_candidates, [ReadTask(job, shard, patterns) for shard in shards], config, lease)
+    found = {name: sum(summary[name] for summary in summaries) for name in ("num_rows", "num_staged", "num_candidates")}
+    dropped = dict(merged([summary["dropped"] for summary in summaries]))
+    check_found(job, found["num_candidates"], found["num_staged"], dropped)
+    by_time, share = job.pairs.split_by == "time", job.pairs.split.test_share
+    limit = limit_of_hours(count_hours(summaries), share) if by_time else limit_of_share(share)
+    buckets = max(1, -(-found["num_staged"] // job.pairs.shard_candidates))
+    names = [f"part-{bucket:05d}-{digest}" for bucket in range(buckets)]
+    tasks = [PairTask(job, name, bucket, buckets, shards, limit) for bucket, name in enumerate(names)]
+    with phases.measure("pair"):
+        records = _pair(tasks, config, lease)
+    lease.check()
+    with phases.measure("commit"):
+        body = {
+            "sections": config.sections("pairs"),
+            "inputs": {"corpus": identity_of(corpus)},
+            "counts": _counts(job, found, dropped, records),
+        }
+        manifest = commit(job.partition, PAIRS, records, body)
+    card = _to_card(config, job, manifest)
+    card.seconds = phases.seconds
+    card.save(job.partition, manifest["version"])
+    staging.remove(job.partition.at("staging"))
+    return card
+
+
+def _pair(tasks: list[PairTask], config: Config, lease: Lease) -> list[Record]:
+    """Records of all shards; those that an earlier run finished are taken as they are."""
+    partition = tasks[0].job.partition
+    finished = finished_shards(partition)
+    done = read_records(partition, [task.name for task in tasks if task.name in finished])
+    return [*done, *_map(pair_bucket, [task for task in tasks if task.name not in finished], config, lease)]
+
+
+def _map(function: Callable[[Item], Result], items: Sequence[Item], config: Config, lease: Lease) -> list[Result]:
+    """Results of all items, in no order, with progress told."""
+    results = []
+    with Progress(f"{STAGE}: {function.__name__.replace('_', ' ')}", len(items)) as progress:
+        for result in map_tasks(function, items, config.resources, progress):
+            lease.check()
+            results.append(result)
+            progress.advance(_num_rows(result))
+    return results
+
+
+def _num_rows(result: Any) -> int:
+    """Rows that a task has dealt with."""
+    return int(result.num_rows if isinstance(result, Record) else result["num_rows"])
+
+
+def _counts(job: PairsJob, found: dict[str, int], left_out: dict[str, int], records: list[Record]) -> dict[str, Any]:
+    """Sums over all shards, after a check that every candidate is counted once."""
+    details = [record.details for record in sorted(records, key=lambda record: record.shard)]
+    dropped = merged([left_out, *(each["dropped"] for each in details)])
+    counts: dict[str, Any] = {
+        "num_documents": found["num_rows"],
+        "num_candidates": found["num_candidates"],
+        **{f"num_{name}": sum(each[f"num_{name}"] for each in details) for name in ("in_pairs", "groups", *NAMES)},
+        "dropped": dict(sorted(dropped.items())),
+    }
+    if counts["num_candidates"] != counts["num_in_pairs"] + dropped.total():
+        raise StageError(
+            f"{job.partition.path}: {counts['num_candidates']} candidates, {counts['num_in_pairs']} in pairs and "
+            f"{dropped.total()} dropped; use another --root and report this as a bug"
+        )
+    check_pairs(job, counts, max(tuple(each["largest_group"]) for each in details))
+    return counts
+
+
+def _to_card(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:
+    counts = manifest["counts"]
+    return RunCard(
+        stage=STAGE,
+        status="committed",
+        path=job.partition.path,
+        fingerprint=job.partition.fingerprint,
+        date=job.partition.date,
+        figures={
+            "kind": job.pairs.kind,
+            "documents": counts["num_documents"],
+            "pairs": manifest["num_rows"],
+            "train": counts["num_train"],
+            "test": counts["num_test"],
+            "split_by": job.pairs.split_by,
+            "groups": counts["num_groups"],
+            "candidates": counts["num_candidates"],
+            "candidates_in_pairs": counts["num_in_pairs"],
+            **{f"dropped_{reason}": count for reason, count in counts["dropped"].items()},
+            "shards": len(manifest["shards"]),
+        },
+        quarantined={},
+        recipe=config.sections("pairs"),
+        resources=config.resources.model_dump(mode="json"),
+        inputs=manifest["inputs"],
+        seeds={"pairs": job.pairs.seed},
+        versions=versions(),
+    )
