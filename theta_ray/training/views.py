@@ -94,19 +94,24 @@ def _draw(rng: np.random.Generator, noise: Noise) -> str:
 
 
 def _treated(text: str, treatments: dict[str, str], mask_token: str) -> str:
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for found in TAG.finditer(text):
         treatment = treatments.get(fold_tag(found[1]), "keep")
         if treatment == "keep":
             continue
         start, stop = found.span()
-        parts.append(text[done:start])
+        before = text[done:start]
         if treatment == "drop":
-            # one of the two spaces goes with the tag
-            before = text[start - 1 : start] if start else " "
-            stop += stop < len(text) and text[stop] == " " and before.isspace()
+            # one of the two spaces around the tag goes with it
+            if before.endswith(" ") and (stop == len(text) or text[stop].isspace()):
+                before = before[:-1]
+            elif not parts and not before and text[stop : stop + 1] == " ":
+                stop += 1
+            put = ""
         else:
-            parts.append(found[1] if treatment == "strip" else mask_token)
+            put = found[1] if treatment == "strip" else mask_token
+        parts += [part for part in (before, put) if part]
         done = stop
     return "".join([*parts, text[done:]])
 
