@@ -10,6 +10,8 @@ import pytest
 
 from tests.corpora import DAY, write_jsonl
 from tests.mined import dropped, mine, pairs_config
+from theta_ray import lease, store
+from theta_ray import manifest as manifest_module
 from theta_ray.config import Config
 from theta_ray.manifest import read_manifest
 from theta_ray.objects import list_names
@@ -161,3 +163,49 @@ def test_the_plan_starts_nothing_and_names_the_rules(tmp_path: Path) -> None:
     assert [step.stage for step in plan.steps] == ["prepare", "mine_pairs"]
     assert plan.steps[-1].figures == {"kind": "hashtag", "split_by": "group"}
     assert not Path(config.root).exists()
+
+
+class _StopAt:
+    """Stands in for `steps.reached`: notes the steps, and stops the run the first time that it comes to one."""
+
+    def __init__(self, target: str | None) -> None:
+        self.target, self.seen = target, list[str]()
+
+    def __call__(self, step: str, table: str, what: str) -> None:
+        self.seen.append(f"{table}:{step}")
+        if self.seen[-1] == self.target:
+            self.target = None
+            raise KeyboardInterrupt
+
+
+def run_until(config: Config, target: str | None) -> list[str]:
+    """Run the stage until a step, or to its end; the steps that it came to."""
+    reached = _StopAt(target)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (lease, manifest_module, pair_phases, store):
+            patch.setattr(module, "reached", reached)
+        try:
+            mine_pairs.run(config, DAY)
+        except KeyboardInterrupt:
+            assert target is not None
+    return [step for step in dict.fromkeys(reached.seen) if step.startswith("pairs:")]
+
+
+def test_a_run_that_stops_at_any_step_ends_with_the_same_manifest_when_repeated(tmp_path: Path) -> None:
+    whole = config_of_tags(tmp_path / "whole")
+    steps = run_until(whole, None)
+    assert [step.removeprefix("pairs:") for step in steps] == [
+        "lease_taken",
+        "rows_staged",
+        "shard_computed",
+        "shard_created",
+        "record_created",
+        "all_done",
+        "manifest_created",
+    ]
+    for number, step in enumerate(steps):
+        config = whole.model_copy(update={"root": str(tmp_path / str(number))})
+        run_until(config, step)
+        run_until(config, None)
+        assert manifest_of(config) == manifest_of(whole), step
+        assert list_names(make_job(config, DAY).partition.at("staging")) == []
