@@ -78,7 +78,7 @@ def tree() -> str:
     """Folders and files, each with the first line of its docstring."""
     lines = ["```"]
     for folder, meaning in FOLDERS.items():
-        lines.append(f"{folder + '/':<22}{meaning}")
+        lines.append(f"{folder + '/':<26}{meaning}")
         if folder in ("jobs", "theta_ray"):
             lines += _files(REPOSITORY / folder, 1)
     return "\n".join([*lines, "```"])
@@ -88,7 +88,7 @@ def _files(folder: Path, depth: int) -> Iterator[str]:
     for file in sorted(folder.glob("*.py")):
         if file.name != "__init__.py":
             docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-            yield f"{'  ' * depth + file.name:<22}{docstring.split(chr(10))[0].rstrip('.')}"
+            yield f"{'  ' * depth + file.name:<26}{docstring.split(chr(10))[0].rstrip('.')}"
     for below in sorted(path.parent for path in folder.glob("*/__init__.py")):
         yield f"{'  ' * depth}{below.name}/"
         yield from _files(below, depth + 1)
