@@ -6,6 +6,7 @@ its copies meet. Each candidate ends in a pair or is counted under one reason.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import unicodedata
 from collections import Counter
@@ -109,6 +110,8 @@ class Finder:
             "reply": _parent,
             "thread": _thread,
         }.get(pairs.kind, _itself)
+        # a few tags are most of them
+        self._group_number = functools.lru_cache(2**14)(lambda group: self._hash("group", group))
         self.num_candidates = 0
         self.dropped: Counter[str] = Counter()
 
@@ -140,7 +143,9 @@ class Finder:
         else:
             order = self._hash("" if pairs.kind in OF_ONE_DOCUMENT else group, words)
         thread = (row.context_id or row.parent_id) if pairs.kind == "reply" else None
-        return Candidate(group or _digest(words), CHILD, order, row.doc_id, number, self._hash(words), thread)
+        # elsewhere equal orders say that the words are equal
+        words_hash = self._hash(words) if pairs.kind in ("reply", "thread") else 0
+        return Candidate(group or _digest(words), CHILD, order, row.doc_id, number, words_hash, thread)
 
     def _as_term(self, row: Row) -> tuple[Row, str]:
         """A document without a label as a form of a term: with its category, and the words that decide its side."""
@@ -179,9 +184,6 @@ class Finder:
         if by == "group":
             return self._group_number(row.context_id or row.parent_id or row.doc_id)
         return self._hash("text", words)
-
-    def _group_number(self, group: str) -> int:
-        return self._hash("group", group)
 
     def _on_one_side(self, groups: list[str]) -> list[str]:
         """All groups of a document, or those of the test side where it has some there: it is for evaluation then."""

@@ -3,7 +3,8 @@
 1. Read: each corpus shard becomes staged candidates, documents in their groups (candidates.py).
 2. Pair: each range of groups over all shards becomes one shard of pairs (groups.py, pairing.py). A shard's name holds a
    digest of the corpus version, so one that is finished stays.
-3. Commit: every candidate is in a pair or was dropped for one reason.
+3. Where the recipe asks for hard negatives: find them in the embeddings of the corpus (negatives.py).
+4. Commit: every candidate is in a pair or was dropped for one reason.
 
 The driver sees counts only: neither candidates nor pairs pass it. A rerun takes up what an interrupted run has staged
 and finished; the manifest's bytes are the same as without the interruption.
@@ -11,10 +12,9 @@ and finished; the manifest's bytes are the same as without the interruption.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from theta_ray.config import Config
 from theta_ray.corpus import prepare, staging
@@ -35,15 +35,22 @@ from theta_ray.training.pair_phases import (
     PairsJob,
     PairTask,
     ReadTask,
+    WriteTask,
     count_hours,
     find_candidates,
     pair_bucket,
     read_patterns,
+    stage_bucket,
+    write_bucket,
 )
 from theta_ray.training.splits import NAMES, limit_of_hours, limit_of_share
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from theta_ray.training.negative_files import NegativesJob
+
+Writing = TypeVar("Writing", bound=PairTask | WriteTask)
 STAGE = "mine_pairs"
+NEGATIVE_FIGURES = ("negatives", "pairs_without_negatives", "pairs_without_vector")
 
 
 def make_job(config: Config, day: str) -> PairsJob:
@@ -53,9 +60,15 @@ def make_job(config: Config, day: str) -> PairsJob:
         ConfigError: the recipe has no section `pairs`, or one that its corpus cannot serve.
     """
     pairs = check_recipe(config.recipe)
-    corpus = partition_of(config, day)
-    name = fingerprint("pairs", PAIRS, config.sections("pairs"), {"corpus": corpus.fingerprint})
-    return PairsJob(corpus, Partition(config.root, "pairs", name, day), pairs)
+    corpus, embeddings = partition_of(config, day), None
+    inputs = {"corpus": corpus.fingerprint}
+    if pairs.negatives is not None:
+        from theta_ray.training.negatives import embeddings_of  # which loads torch
+
+        embeddings = embeddings_of(config, day, pairs.negatives)
+        inputs["embeddings"] = embeddings.fingerprint
+    name = fingerprint("pairs", PAIRS, config.sections("pairs"), inputs)
+    return PairsJob(corpus, Partition(config.root, "pairs", name, day), pairs, embeddings)
 
 
 def plan(config: Config, day: str) -> Plan:
@@ -63,6 +76,8 @@ def plan(config: Config, day: str) -> Plan:
     job, found = make_job(config, day), look(config, day)
     steps = prepare.plan(config, day, found).steps
     figures: dict[str, Any] = {"kind": job.pairs.kind, "split_by": job.pairs.split_by}
+    if job.embeddings is not None:
+        figures["negatives_from"] = job.embeddings.path
     status, reasons = "would run after prepare", ["the corpus is not committed in this version"]
     if found.is_current:
         corpus = found.manifest
@@ -111,11 +126,15 @@ def run(config: Config, day: str) -> RunCard:
 
 
 def _committed(job: PairsJob, found: Survey) -> dict[str, Any] | None:
-    """The newest manifest of the pairs, where it is of the current corpus."""
+    """The newest manifest of the pairs, where it is of the current corpus and embeddings."""
     manifest = read_manifest(job.partition)
     if manifest is None or not found.is_current or found.manifest is None:
         return None
-    return manifest if manifest["inputs"]["corpus"] == identity_of(found.manifest) else None
+    inputs = {"corpus": identity_of(found.manifest)}
+    if job.embeddings is not None:
+        embeddings = read_manifest(job.embeddings)
+        inputs["embeddings"] = identity_of(embeddings) if embeddings is not None else {}
+    return manifest if all(manifest["inputs"][name] == identity for name, identity in inputs.items()) else None
 
 
 def _nothing_to_do(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:
@@ -133,7 +152,9 @@ def _nothing_to_do(config: Config, job: PairsJob, manifest: dict[str, Any]) -> R
 def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCard:
     corpus = read_manifest(job.corpus)
     assert corpus is not None, "prepare has committed"
-    digest = digest_of([manifest_digest(corpus)])
+    negatives = _negatives_job(config, job)
+    lineage, taken = negatives.lineage if negatives is not None else {}, dict[str, int]()
+    digest = digest_of([manifest_digest(corpus), lineage])
     job = replace(job, staging=job.partition.at("staging", digest))
     shards = tuple(shard["shard"] for shard in corpus["shards"])
     with phases.measure("read"):
@@ -149,14 +170,17 @@ def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCar
     buckets = max(1, -(-found["num_staged"] // job.pairs.shard_candidates))
     names = [f"part-{bucket:05d}-{digest}" for bucket in range(buckets)]
     tasks = [PairTask(job, name, bucket, buckets, shards, limit) for bucket, name in enumerate(names)]
-    with phases.measure("pair"):
-        records = _pair(tasks, config, lease)
+    if negatives is None:
+        with phases.measure("pair"):
+            records = _write(pair_bucket, tasks, config, lease)
+    else:
+        records, taken = _with_negatives(tasks, replace(negatives, staging=job.staging), config, (lease, phases))
     lease.check()
     with phases.measure("commit"):
         body = {
             "sections": config.sections("pairs"),
-            "inputs": {"corpus": identity_of(corpus)},
-            "counts": _counts(job, found, dropped, records),
+            "inputs": {"corpus": identity_of(corpus), **lineage},
+            "counts": _counts(job, found, dropped, records) | taken,
         }
         manifest = commit(job.partition, PAIRS, records, body)
     card = _to_card(config, job, manifest)
@@ -166,12 +190,38 @@ def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCar
     return card
 
 
-def _pair(tasks: list[PairTask], config: Config, lease: Lease) -> list[Record]:
+def _negatives_job(config: Config, job: PairsJob) -> NegativesJob | None:
+    if job.pairs.negatives is None:
+        return None
+    from theta_ray.training.negatives import make_negatives_job  # which loads torch
+
+    return make_negatives_job(config, job.partition.date, job.pairs.negatives)
+
+
+def _with_negatives(
+    tasks: list[PairTask], negatives: NegativesJob, config: Config, run: tuple[Lease, Phases]
+) -> tuple[list[Record], dict[str, int]]:
+    """Records of all shards of pairs with their negatives, and what was counted on the way."""
+    from theta_ray.training.negatives import mine_negatives
+
+    lease, phases = run
+    with phases.measure("pair"):
+        _map(stage_bucket, tasks, config, lease)
+    files = [task.job.staged("pairs", task.name, "parquet") for task in tasks]
+    with phases.measure("negatives"):
+        counts = mine_negatives(negatives, files, config.resources, lease.check)
+    with phases.measure("write"):
+        records = _write(write_bucket, [WriteTask(task, negatives) for task in tasks], config, lease)
+    return records, {f"num_{name}": count for name, count in counts.items() if name != "pairs"}
+
+
+def _write(
+    function: Callable[[Writing], Record], tasks: Sequence[Writing], config: Config, lease: Lease
+) -> list[Record]:
     """Records of all shards; those that an earlier run finished are taken as they are."""
-    partition = tasks[0].job.partition
-    finished = finished_shards(partition)
+    partition, finished = tasks[0].job.partition, finished_shards(tasks[0].job.partition)
     done = read_records(partition, [task.name for task in tasks if task.name in finished])
-    return [*done, *_map(pair_bucket, [task for task in tasks if task.name not in finished], config, lease)]
+    return [*done, *_map(function, [task for task in tasks if task.name not in finished], config, lease)]
 
 
 def _map(function: Callable[[Item], Result], items: Sequence[Item], config: Config, lease: Lease) -> list[Result]:
@@ -228,6 +278,7 @@ def _to_card(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard
             "candidates": counts["num_candidates"],
             "candidates_in_pairs": counts["num_in_pairs"],
             **{f"dropped_{reason}": count for reason, count in counts["dropped"].items()},
+            **{name: counts[f"num_{name}"] for name in NEGATIVE_FIGURES if f"num_{name}" in counts},
             "shards": len(manifest["shards"]),
         },
         quarantined={},

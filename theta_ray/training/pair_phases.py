@@ -4,10 +4,13 @@
 2. `find_candidates`: one corpus shard becomes staged candidates, sorted by the hash of their groups.
 3. `pair_bucket`: one range of these hashes over all shards becomes one shard of pairs. Alive in memory: what is kept of
    each group, and about 2^19 candidates on their way.
+   With hard negatives in between: `stage_bucket`, then negatives.py, then `write_bucket`.
 
     staging/<digest>/patterns/<corpus shard>.json    terms with a wildcard
                      candidates/<corpus shard>.parquet
                      found/<corpus shard>.json       counts; its shard is read when it is there
+                     pairs/<shard>.parquet           pairs that wait for their negatives
+                     paired/<shard>.json             counts; its shard is paired when it is there
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +41,9 @@ from theta_ray.training.pairing import limits_of, make_pairs
 from theta_ray.training.splits import limit_of_share, sides
 
 BATCH_ROWS = 4096
+if TYPE_CHECKING:
+    from theta_ray.training.negative_files import NegativesJob
+
 # Candidates that are gathered from several shards before the groups are cut to what they keep.
 MERGE_ROWS = 2**19
 
@@ -49,11 +55,13 @@ class PairsJob:
     corpus: Partition
     partition: Partition
     pairs: Pairs
+    embeddings: Partition | None = None
+    """Where hard negatives are looked for; None: there are none."""
     staging: str = ""
     epoch: int = 0
 
     def staged(self, kind: str, shard: str, suffix: str = "json") -> str:
-        """Where a staged file of a corpus shard lies."""
+        """Where a staged file of a shard lies."""
         return join(self.staging, kind, f"{shard}.{suffix}")
 
 
@@ -77,6 +85,24 @@ class PairTask:
     shards: tuple[str, ...]
     limit: int | None
     """Of the split (splits.py)."""
+
+
+@dataclass(frozen=True)
+class WriteTask:
+    """A bucket whose pairs are staged, and the negatives that were found for them."""
+
+    pair: PairTask
+    negatives: NegativesJob
+
+    @property
+    def job(self) -> PairsJob:
+        """Of the pairs."""
+        return self.pair.job
+
+    @property
+    def name(self) -> str:
+        """Of the shard."""
+        return self.pair.name
 
 
 def read_patterns(task: ReadTask) -> dict[str, Any]:
@@ -152,16 +178,56 @@ def pair_bucket(task: PairTask) -> Record:
     finished = find_record(job.partition, task.name)
     if finished is not None:
         return finished
+    pairs, details = _pair(task)
+    return _publish(task, pairs, details)
+
+
+def stage_bucket(task: PairTask) -> dict[str, Any]:
+    """Stage the pairs of a bucket; how many there are."""
+    uri = task.job.staged("paired", task.name)
+    found = staging.read_json(uri)
+    if found is None:
+        pairs, details = _pair(task)
+        with staging.writing(task.job.staged("pairs", task.name, "parquet"), PAIRS) as writer:
+            writer.write_table(pairs)
+        found = {"num_rows": pairs.num_rows, "details": details}
+        staging.write_json(uri, found)
+    return {"num_rows": found["num_rows"]}
+
+
+def write_bucket(task: WriteTask) -> Record:
+    """Create one shard of staged pairs with their negatives, and its record."""
+    from theta_ray.training.negatives import read_negatives
+
+    job, name = task.job, task.name
+    found, uri = staging.read_json(job.staged("paired", name)), job.staged("pairs", name, "parquet")
+    if found is None:
+        raise StageError(f"{job.staging}: lost the pairs of {name}; rerun to make them again")
+    fs, path = open_filesystem(uri)
+    with access(uri):
+        pairs = pq.read_table(path, filesystem=fs, partitioning=None)
+    place = PAIRS.get_field_index("negative_ids")
+    return _publish(
+        task.pair, pairs.set_column(place, PAIRS.field(place), read_negatives(task.negatives, uri)), found["details"]
+    )
+
+
+def _publish(task: PairTask, pairs: pa.Table, details: dict[str, Any]) -> Record:
+    with ShardWriter(task.job.partition, task.name, PAIRS) as writer:
+        writer.write(pairs)
+        return writer.publish(details=details, epoch=task.job.epoch)
+
+
+def _pair(task: PairTask) -> tuple[pa.Table, dict[str, Any]]:
+    """Pairs of a bucket, and the counts for its record."""
+    job = task.job
     kept, num_candidates = _keep(task)
     paired = make_pairs(kept, sides(kept["split"], task.limit), job.pairs)
     counted = paired.num_in_pairs + paired.dropped.total()
     if counted != num_candidates:
         where = job.partition.at(task.name)
         raise StageError(f"{where}: {num_candidates} candidates in, {counted} counted; report this as a bug")
-    with ShardWriter(job.partition, task.name, PAIRS) as writer:
-        writer.write(paired.pairs)
-        details = {"num_candidates": num_candidates, **paired.details()}
-        return writer.publish(details=details, epoch=job.epoch)
+    return paired.pairs, {"num_candidates": num_candidates, **paired.details()}
 
 
 def _keep(task: PairTask) -> tuple[pa.Table, int]:

@@ -24,8 +24,8 @@ NAMES = ("train", "test")
 
 def hash64(seed: int, *parts: str) -> int:
     """An unsigned number of 64 bits over a seed and some texts."""
-    whole = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(whole, digest_size=8, key=str(seed).encode()).digest(), "big")
+    whole = "\0".join((str(seed), *parts)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest(), "big")
 
 
 def of_time(microseconds: int) -> int:
