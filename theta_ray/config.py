@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from theta_ray.config_finetune import Finetune
 from theta_ray.config_pairs import Pairs
 from theta_ray.strict import Strict
 
@@ -135,7 +136,8 @@ class Encoder(Strict):
     weights_sha256: Annotated[str, Field(pattern=SHA256)] | None = None
     """Other weights are refused. Several files: hash of the lines `<sha256>  <name>`, sorted by name."""
     adapter: str | None = None
-    """PEFT adapter folder (safetensors) put on top of the model."""
+    """PEFT adapter (safetensors) put on top of the model: a folder, a URI, or `adapter/<fingerprint>/dt=<day>` below
+    the root. What its contract says takes the place of absent settings here."""
     num_layers: Annotated[int, Field(ge=1)] | None = None
     """2-D Matryoshka: the first layers of the model only. Absent: all of them."""
     pooling: Pooling | None = None
@@ -209,6 +211,7 @@ class Recipe(Strict):
     encoder: Encoder
     embed: Embed = Embed()
     pairs: Pairs | None = None
+    finetune: Finetune | None = None
     clean_up: CleanUp = CleanUp()
 
 

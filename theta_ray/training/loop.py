@@ -79,6 +79,8 @@ class Learner:
         copy = LocalCopy(job.corpus, job.pairs)
         self.data = PairData(copy, "train", job.pair_settings, self.encoder.tokenizer, settings.seed)
         check_data(self.data, job, workers)
+        kept = PairData(copy, "test", job.pair_settings, self.encoder.tokenizer, settings.seed)
+        self.held_out = held_out(kept)  # here, so that a split without pairs is told before any step
         self.order = Order(len(self.data), settings.batch_size, settings.seed)
         steps = self.order.num_steps(settings.epochs)
         self.num_steps = min(steps, settings.max_steps or steps)
@@ -87,9 +89,7 @@ class Learner:
 
     def evaluate(self) -> dict[str, Any]:
         """Metrics of the model beside its base, on the pairs that were kept from training."""
-        job, tokens = self.job, self.job.finetune.pack_tokens
-        copy, seed = self.data.copy, job.finetune.seed
-        texts = held_out(PairData(copy, "test", job.pair_settings, self.encoder.tokenizer, seed))
+        job, tokens, texts = self.job, self.job.finetune.pack_tokens, self.held_out
         self.encoder.eval()
         tuned = encode(self.encoder, texts.texts, self.workers, tokens)
         with self._base() as encoder:

@@ -1,0 +1,113 @@
+"""The fine-tuning stage in this process: what it makes, how it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.corpora import DAY
+from tests.tuned import tuning_config
+from theta_ray.errors import ConfigError, InputError
+from theta_ray.manifest import read_manifest
+from theta_ray.objects import list_names, read_bytes
+from theta_ray.runcard import RunCard
+from theta_ray.store import Partition
+from theta_ray.training import finetune, loop
+
+
+def adapter_of(config: Any) -> Partition:
+    return finetune.make_job(config, DAY).job.adapter
+
+
+def metrics_of(config: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(read_bytes(adapter_of(config).at("metrics.json")))
+    return found
+
+
+@pytest.fixture(scope="module")
+def tuned(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, RunCard]:
+    config = tuning_config(tmp_path_factory.mktemp("tuned"), bert)
+    return config, finetune.run(config, DAY)
+
+
+def test_the_loss_falls_and_the_labels_come_closer(tuned: tuple[Any, RunCard]) -> None:
+    config, card = tuned
+    losses = metrics_of(config)["losses"]
+    assert len(losses) == 12
+    assert sum(losses[-3:]) < sum(losses[:3])
+    comparison = metrics_of(config)["comparison"]
+    assert comparison["knn_accuracy"]["tuned"]["value"] > comparison["knn_accuracy"]["base"]["value"]
+    assert card.figures["steps"] == 12
+    assert "knn_accuracy" in card.figures
+
+
+def test_checkpoints_go_once_the_adapter_is_committed(tuned: tuple[Any, RunCard]) -> None:
+    config, _ = tuned
+    assert read_manifest(adapter_of(config)) is not None
+    assert list_names(adapter_of(config).at("checkpoints")) == []
+
+
+def test_a_second_run_finds_nothing_to_do(tuned: tuple[Any, RunCard]) -> None:
+    config, card = tuned
+    again = finetune.run(config, DAY)
+    assert again.status == "nothing to do"
+    assert again.figures == card.figures
+
+
+@pytest.mark.parametrize("stop", [1, 6, 11])
+def test_a_run_that_is_killed_goes_on_with_the_same_curve(
+    stop: int, tuned: tuple[Any, RunCard], tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tuning_config(tmp_path, bert)
+    steps: list[int] = []
+    real = loop.add_gradients
+
+    def stopping(step: Any, batch: Any, number: int) -> float:
+        steps.append(number)
+        if len(steps) == stop + 1:
+            raise KeyboardInterrupt
+        return real(step, batch, number)
+
+    monkeypatch.setattr(loop, "add_gradients", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(config, DAY)
+    finetune.run(config, DAY)
+    assert steps == [*range(stop + 1), *range(stop // 4 * 4, 12)]
+    assert metrics_of(config)["losses"] == metrics_of(tuned[0])["losses"]
+    name = "adapter_model.safetensors"
+    assert read_bytes(adapter_of(config).at(name)) == read_bytes(adapter_of(tuned[0]).at(name))
+
+
+@pytest.mark.parametrize(
+    ("section", "pairs", "message"),
+    [
+        ({"loss": {"name": "triplet"}}, {}, "has no negatives; set pairs.negatives, or finetune.loss.mining"),
+        ({"loss": {"name": "supcon"}}, {"kind": "self"}, "finetune.loss supcon: needs texts of a label"),
+        ({}, {"split": {"test_share": 0}}, "has no test pairs to evaluate on; raise pairs.split.test_share"),
+    ],
+)
+def test_pairs_that_cannot_serve_are_refused_before_any_step(
+    section: dict[str, Any], pairs: dict[str, Any], message: str, tmp_path: Path, bert: Path
+) -> None:
+    with pytest.raises((ConfigError, InputError), match=message):
+        finetune.run(tuning_config(tmp_path, bert, pairs=pairs, **section), DAY)
+
+
+def test_more_workers_than_pairs_are_refused(bert: Path, tmp_path: Path) -> None:
+    from tests.lockstep import Lockstep, Rank
+
+    config = tuning_config(tmp_path, bert)
+    finetune.mine_pairs.run(config, DAY)
+    rank = Rank(Lockstep(10_000), 0)
+    with pytest.raises(InputError, match=r"10000 workers for \d+ training pairs; set num_actors to \d+ or less"):
+        loop.Learner(finetune.make_job(config, DAY).job, rank)
+
+
+def test_a_recipe_without_the_section_is_told_what_to_add(bert: Path, tmp_path: Path) -> None:
+    config = tuning_config(tmp_path, bert)
+    bare = config.model_copy(update={"recipe": config.recipe.model_copy(update={"finetune": None})})
+    with pytest.raises(ConfigError, match="finetune: is missing in the recipe"):
+        finetune.run(bare, DAY)

@@ -1,0 +1,263 @@
+"""Stage `finetune`: pairs of documents become an adapter.
+
+    committed pairs -> Ray Train workers, one per core or GPU (or this process) -> the same steps on all (loop.py)
+    -> checkpoints below the adapter's partition -> metrics beside the base model -> rank 0 commits the adapter
+
+A run that was killed goes on from its last checkpoint, with any number of workers: the batches, their negatives and
+their dropout are those of the recipe, whatever the workers are.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from theta_ray.config import Config, Resources
+from theta_ray.config_finetune import Finetune
+from theta_ray.encoder.map_shards import num_actors
+from theta_ray.encoder.processor import usable_cores
+from theta_ray.encoder.source import resolve_model
+from theta_ray.errors import ConfigError, ThetaError
+from theta_ray.lease import holding
+from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.ray_errors import raise_cause
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runtime import cluster
+from theta_ray.store import Partition, fingerprint
+from theta_ray.training import mine_pairs
+from theta_ray.training.adapter import Trained, commit_adapter
+from theta_ray.training.checkpoint import remove_checkpoints
+from theta_ray.training.loop import Learner, TrainJob
+from theta_ray.training.step import Alone, Distributed, Workers
+
+logger = logging.getLogger(__name__)
+STAGE = "finetune"
+NUM_LOSSES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run's job and what its artefact says about it."""
+
+    job: TrainJob
+    sections: dict[str, Any]
+    inputs: dict[str, Any]
+
+
+def plan(config: Config, day: str) -> Plan:
+    """What `run` would train on and for how many steps; the pairs first where they are missing."""
+    settings = finetune_section(config)
+    steps = mine_pairs.plan(config, day).steps
+    pairs = mine_pairs.make_job(config, day).partition
+    manifest = read_manifest(pairs)
+    figures: dict[str, Any] = {"batch_size": settings.batch_size, "method": settings.method, "loss": settings.loss.name}
+    if manifest is None:
+        return Plan(
+            [*steps, PlanStep(STAGE, "", "would run after mine_pairs", figures, ["no pairs are committed"])], {}
+        )
+    adapter = make_job(config, day).job.adapter
+    is_done = read_manifest(adapter) is not None
+    status, reasons = ("nothing to do: committed", []) if is_done else ("would run", ["no adapter of these pairs yet"])
+    sections = config.sections("pairs", "encoder", "finetune")
+    return Plan([*steps, PlanStep(STAGE, adapter.path, status, figures, reasons)], sections)
+
+
+def run(config: Config, day: str) -> RunCard:
+    """Train on a day's pairs, mined first where they are missing, and commit the adapter.
+
+    Raises:
+        ConfigError: the recipe has no `finetune` or `pairs` section.
+        InputError: pairs that cannot make a step, or none to evaluate on.
+        StageError: the loss or the vectors have broken down.
+        ConflictError: another run holds the adapter and the resources say not to wait.
+    """
+    finetune_section(config)
+    phases = Phases()
+    upstream = mine_pairs.run(config, day)
+    with phases.measure("check model"):
+        asked = make_job(config, day)
+    adapter = asked.job.adapter
+    if (manifest := read_manifest(adapter)) is None:
+        with holding(adapter, config.resources):
+            with phases.measure("train"):
+                outcome = _train(asked, config.resources)
+            manifest = read_manifest(adapter)
+            assert manifest is not None, "rank 0 has committed"
+            remove_checkpoints(adapter)
+        card = _card(config, adapter, outcome)
+        card.seconds = phases.seconds
+        card.save(adapter, manifest["version"])
+    else:
+        saved = load_run_card(adapter, manifest["version"])
+        card = saved or _card(config, adapter, {"losses": [], "metrics": {}, "figures": {}})
+        card.status = "nothing to do"
+    card.upstream = [upstream] if upstream.status == "committed" else []
+    return card
+
+
+def finetune_section(config: Config) -> Finetune:
+    """The recipe's section.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    settings = config.recipe.finetune
+    if settings is None:
+        raise ConfigError("finetune: is missing in the recipe; add the section, such as `finetune: {epochs: 1}`")
+    return settings
+
+
+def make_job(config: Config, day: str) -> Asked:
+    """Everything that the workers need, and the partition that the adapter goes to."""
+    settings, resources, encoder = finetune_section(config), config.resources, config.recipe.encoder
+    if encoder.adapter is not None:
+        raise ConfigError("encoder.adapter: training starts from the base model; leave it out, then name the new one")
+    source = resolve_model(encoder)
+    mined = mine_pairs.make_job(config, day)
+    manifests = {table.table: read_manifest(table) for table in (mined.corpus, mined.partition)}
+    inputs = {name: identity_of(manifest) for name, manifest in manifests.items() if manifest}
+    digests = {name: identity["sha256"] for name, identity in inputs.items()}
+    sections = config.sections("pairs", "encoder", "finetune")
+    name = fingerprint("adapter", pa.schema([]), sections, {**digests, "model": source.identity})
+    job = TrainJob(
+        corpus=mined.corpus,
+        pairs=mined.partition,
+        adapter=replace(mined.corpus, table="adapter", fingerprint=name),
+        encoder=encoder,
+        finetune=settings,
+        pair_settings=mined.pairs,
+        source=source,
+        device="cuda" if resources.gpus_per_actor else "cpu",
+        threads=resources.threads_per_actor or (usable_cores() if resources.executor == "local" else 1),
+    )
+    return Asked(job, sections, {**inputs, "model": source.identity})
+
+
+def _train(asked: Asked, resources: Resources) -> dict[str, Any]:
+    if resources.executor == "local":
+        return work(asked, Alone())
+    with ExitStack() as stack:
+        stack.enter_context(cluster(resources))
+        return _train_on_ray(asked, resources)
+
+
+def _train_on_ray(asked: Asked, resources: Resources) -> dict[str, Any]:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    count, on_gpu = num_actors(resources), resources.gpus_per_actor > 0
+    needed = {"GPU": resources.gpus_per_actor} if on_gpu else {}
+    with tempfile.TemporaryDirectory(prefix="theta-ray-train-") as folder:
+        trainer = TorchTrainer(
+            _work_on_ray,
+            train_loop_config={"asked": asked},
+            scaling_config=ScalingConfig(
+                num_workers=count,
+                use_gpu=on_gpu,
+                resources_per_worker={"CPU": resources.threads_per_actor or 1, **needed},
+            ),
+            torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
+            run_config=RunConfig(
+                name=asked.job.adapter.fingerprint,
+                storage_path=folder,  # of Ray's own notes: our checkpoints lie with the table
+                failure_config=FailureConfig(max_failures=resources.max_retries),
+            ),
+        )
+        try:
+            result: Any = trainer.fit()
+        except TrainingFailedError as error:
+            for failure in getattr(error, "worker_failures", {}).values():
+                if isinstance(failure, ThetaError):
+                    raise_cause(failure)
+            raise_cause(error)
+    outcome = result.return_value
+    if isinstance(outcome, ThetaError):
+        raise outcome
+    assert outcome is not None, "rank 0 gives one"
+    return dict(outcome)
+
+
+def _work_on_ray(settings: dict[str, Any]) -> Any:
+    """One worker; an error that all workers have is rank 0's answer, as trying again would not help."""
+    from ray import train
+
+    context = train.get_context()
+    try:
+        return work(settings["asked"], Distributed(context.get_world_rank(), context.get_world_size()))
+    except ThetaError as error:
+        return error
+
+
+def work(asked: Asked, workers: Workers) -> dict[str, Any]:
+    """Train, evaluate and, on rank 0, commit; losses, metrics and figures."""
+    learner = Learner(asked.job, workers)
+    progress = learner.train(_log if workers.rank == 0 else _nothing)
+    metrics = learner.evaluate()
+    figures = {
+        "training_pairs": len(learner.data),
+        "negatives_a_pair": learner.data.num_negatives,
+        "steps": progress.step,
+        "parameters_trained": sum(parameter.numel() for parameter in learner.parameters.values()),
+        "workers": workers.size,
+    }
+    if workers.rank == 0:
+        told = {"base": _values(metrics, "base"), "tuned": _values(metrics, "tuned"), "comparison": metrics}
+        trained = Trained(
+            model=learner.peft or learner.encoder.model,
+            projection=learner.encoder.projection,
+            encoder=asked.job.encoder,
+            source=asked.job.source,
+            metrics={**told, "losses": progress.losses, **{k: v for k, v in figures.items() if k != "workers"}},
+            sections=asked.sections,
+            inputs=asked.inputs,
+        )
+        commit_adapter(asked.job.adapter, trained, merged=asked.job.finetune.merged, device=asked.job.device)
+    return {"losses": progress.losses, "metrics": metrics, "figures": figures}
+
+
+def _values(metrics: dict[str, Any], side: str) -> dict[str, Any]:
+    return {name: row[side] for name, row in metrics.items()}
+
+
+def _log(values: dict[str, Any]) -> None:
+    logger.info(
+        "finetune: step %d, loss %.4f, gradient norm %.3g, %.0f pairs/s",
+        *(values[name] for name in ("step", "loss", "gradient_norm", "pairs_per_second")),
+    )
+
+
+def _nothing(_: dict[str, Any]) -> None:
+    """Other ranks have the same values."""
+
+
+def _card(config: Config, adapter: Partition, outcome: dict[str, Any]) -> RunCard:
+    losses = outcome["losses"]
+    every = max(1, len(losses) // NUM_LOSSES_SHOWN)
+    shown = {
+        name: f"{_told(row['base'])} to {_told(row['tuned'])}  {row.get('verdict', '')}".rstrip()
+        for name, row in outcome["metrics"].items()
+    }
+    curve = {"loss": " ".join(f"{loss:.4f}" for loss in [*losses[:-1:every], *losses[-1:]])} if losses else {}
+    return RunCard(
+        stage=STAGE,
+        status="committed",
+        path=adapter.path,
+        fingerprint=adapter.fingerprint,
+        date=adapter.date,
+        figures={**outcome["figures"], **curve, **shown},
+        quarantined={},
+        recipe=config.sections("pairs", "encoder", "finetune"),
+        resources=config.resources.model_dump(mode="json"),
+        versions=versions(),
+    )
+
+
+def _told(found: dict[str, Any]) -> str:
+    value = found["value"]
+    return "-" if value is None else f"{value:.3f}"
