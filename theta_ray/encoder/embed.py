@@ -17,11 +17,13 @@ from theta_ray.config import Config, Resources
 from theta_ray.corpus import prepare
 from theta_ray.corpus.survey import Survey, look
 from theta_ray.encoder.commit import commit_embeddings, inputs_of, make_card
-from theta_ray.encoder.job import estimate, input_strata, make_job, reasons_for
+from theta_ray.encoder.job import MAX_TIMED_WEIGHTS, estimate, input_strata, make_job, reasons_for
 from theta_ray.encoder.map_shards import calls_at_once, map_shards, num_actors
+from theta_ray.encoder.probes import check_contract
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.shared import Sharing, plan_sharing
 from theta_ray.encoder.sizing import draw_strata
+from theta_ray.encoder.source import num_parameters
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.encoder.work import Work
 from theta_ray.errors import CostLimitError
@@ -38,6 +40,8 @@ def plan(config: Config, day: str) -> Plan:
     """What `run` would do, and why: the corpus first where it is missing, then the shards that are not finished."""
     began = time.perf_counter()
     job = make_job(config, day)
+    if job.device == "cpu" and num_parameters(job.source.folder) <= MAX_TIMED_WEIGHTS:
+        check_contract(job.encoder, job.source, device="cpu")
     check_seconds, found = time.perf_counter() - began, look(config, day)
     steps = prepare.plan(config, day, found).steps
     corpus = found.manifest if found.is_current else None

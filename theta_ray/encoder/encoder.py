@@ -1,7 +1,7 @@
 """Token sequences in, one float32 vector per text out: the fast path beside reference.py.
 
-    sort by length -> packs of a token budget -> model -> pooling -> unit vectors of windows averaged
-    -> Matryoshka width -> L2
+    sort by length -> packs of a token budget -> model -> pooling -> linear layers on top, where there are some
+    -> unit vectors of windows averaged -> Matryoshka width -> L2
 
 Alive in memory at once: the weights, one pack (on a GPU the next one too), and the vectors of the
 shard (float32).
@@ -26,7 +26,8 @@ from theta_ray.encoder.model import has_pooler, load_config, load_model, load_to
 from theta_ray.encoder.packing import Pack, plan_packs
 from theta_ray.encoder.pooling import POOLINGS, Hidden, check_pooling
 from theta_ray.encoder.precision import loaded_precision, merge_adapter, resolve_precision
-from theta_ray.encoder.source import ModelSource, read_folder_settings
+from theta_ray.encoder.projection import load_projections
+from theta_ray.encoder.source import ModelSource, settings_of
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.errors import ConfigError, InputError, StageError
 
@@ -36,11 +37,15 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class VectorRules:
-    """How hidden states become the stored vector, after the model folder's word was heard."""
+    """How hidden states become the stored vector, after the model folder's and the contract's word was heard."""
 
     pooling: str
     normalize: bool
     dim: int
+    width: int
+    """Values of a vector before it is cut to `dim`."""
+    projection: tuple[torch.nn.Linear, ...] = field(default=(), compare=False)
+    """Linear layers on the pooled vector, on the CPU."""
 
 
 @dataclass
@@ -55,12 +60,12 @@ class Work:
 
 
 def vector_rules(encoder: Encoder, embed: Embed, source: ModelSource) -> VectorRules:
-    """Pooling, normalisation and width: the recipe's, else the folder's.
+    """Pooling, normalisation and width: the recipe's, else the contract's or the folder's.
 
     Raises:
-        ConfigError: neither says a pooling, or `embed.dim` is wider than the model.
+        ConfigError: none says a pooling, or `embed.dim` is wider than the model.
     """
-    folder = read_folder_settings(source.folder)
+    folder = settings_of(source)
     pooling = encoder.pooling or folder.pooling
     if pooling is None:
         why = folder.problem or "its folder names none"
@@ -68,15 +73,17 @@ def vector_rules(encoder: Encoder, embed: Embed, source: ModelSource) -> VectorR
     # a sentence-transformers folder without a Normalize module means raw vectors; other folders say nothing
     said = encoder.normalize if encoder.normalize is not None else folder.normalize
     normalize = True if said is None else said
-    width = load_config(source).get_text_config().hidden_size
+    width = int(load_config(source).get_text_config().hidden_size)
+    projection = load_projections(source, width)
+    width = projection[-1].out_features if projection else width
     if embed.dim is not None and embed.dim > width:
         raise ConfigError(f"embed.dim {embed.dim}: the model's vectors have {width} values; set {width} or less")
-    return VectorRules(pooling, normalize, embed.dim or width)
+    return VectorRules(pooling, normalize, embed.dim or width, width, projection)
 
 
 def make_tokenizer(encoder: Encoder, source: ModelSource) -> Tokenizer:
     """The tokenizer of a recipe."""
-    return Tokenizer(load_tokenizer(source), load_config(source), encoder, read_folder_settings(source.folder))
+    return Tokenizer(load_tokenizer(source), load_config(source), encoder, settings_of(source))
 
 
 class TextEncoder:
@@ -88,7 +95,8 @@ class TextEncoder:
                 "resources ask for a GPU and torch sees none; install a CUDA build, or set gpus_per_actor: 0"
             )
         self.rules = vector_rules(config, embed, source)
-        self.width = int(load_config(source).get_text_config().hidden_size)
+        self.width = self.rules.width
+        self.projection = torch.nn.Sequential(*self.rules.projection).to(device)
         self.tokenizer = make_tokenizer(config, source)
         self.device = device
         self.precision = resolve_precision(config.precision, device)
@@ -173,7 +181,10 @@ class TextEncoder:
         is_mask_token = ids_T == (self.tokenizer.mask_id if self.tokenizer.mask_id is not None else -1)
         offsets, is_mask_token_T = (to_device(values, tokens_TD.device) for values in (pack.offsets, is_mask_token))
         pooler: Any = getattr(self.model, "pooler", None)
-        return POOLINGS[self.rules.pooling](Hidden(tokens_TD, offsets, is_mask_token_T, pooler))
+        pooled: torch.Tensor = self.projection(
+            POOLINGS[self.rules.pooling](Hidden(tokens_TD, offsets, is_mask_token_T, pooler))
+        )
+        return pooled
 
 
 def finish_vectors(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from theta_ray.config import Encoder
 from theta_ray.encoder.encoder import TextEncoder, VectorRules, Vectors, Work
 from theta_ray.encoder.forward import Kernels
-from theta_ray.encoder.source import ModelSource, num_parameters, read_folder_settings
+from theta_ray.encoder.source import ModelSource, num_parameters, settings_of
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.encoder.vllm_engine import POOLING_TYPES, VllmEngine
 from theta_ray.errors import ConfigError, InputError
@@ -117,7 +117,7 @@ def choose_engine(encoder: Encoder, source: ModelSource, device: str, gpus: floa
 
 def _hindrances(encoder: Encoder, source: ModelSource, gpus: float) -> Iterator[str]:
     """What of a recipe vLLM does not do."""
-    folder = read_folder_settings(source.folder)
+    folder = settings_of(source)
     pooling = encoder.pooling or folder.pooling
     if pooling not in POOLING_TYPES:
         yield f"vLLM has no pooling {pooling}, only {', '.join(POOLING_TYPES)}"
@@ -125,6 +125,8 @@ def _hindrances(encoder: Encoder, source: ModelSource, gpus: float) -> Iterator[
         yield "vLLM runs all layers, encoder.num_layers asks for the first"
     if source.adapter_folder is not None:
         yield "encoder.adapter is merged for torch only"
+    if folder.projections:
+        yield "vLLM's pooler is not told of the linear layers on top of the model"
     if folder.problem is not None:
         yield f"vLLM would follow the model's modules.json, where {folder.problem}"
     if gpus < 1:

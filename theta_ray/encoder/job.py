@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from theta_ray.config import Config, Resources
+from theta_ray.config import Config, Encoder, Resources
 from theta_ray.corpus.estimate import kept_texts
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder.commit import inputs_of
@@ -31,6 +31,7 @@ from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
 from theta_ray.encoder.tokenized import ShardTask
 from theta_ray.errors import ConfigError
 from theta_ray.manifest import read_manifest
+from theta_ray.objects import join
 from theta_ray.schemas import embeddings_schema
 from theta_ray.stale import against_other_fingerprints, cut
 from theta_ray.store import Partition, fingerprint
@@ -48,7 +49,7 @@ IDENTITY_FIELDS = ("model", "revision", "adapter", "weights_sha256")
 
 def make_job(config: Config, day: str) -> EmbedJob:
     """Everything workers need, after a check that the model, its pooling and its tokenizer fit."""
-    encoder, embed, resources = config.recipe.encoder, config.recipe.embed, config.resources
+    encoder, embed, resources = _with_own_adapter(config), config.recipe.embed, config.resources
     source = resolve_model(encoder)
     rules = vector_rules(encoder, embed, source)
     if encoder.num_layers is not None:
@@ -72,6 +73,14 @@ def make_job(config: Config, day: str) -> EmbedJob:
         batch_tokens=resources.batch_tokens,
         gpus=resources.gpus_per_actor,
     )
+
+
+def _with_own_adapter(config: Config) -> Encoder:
+    """The encoder section, its adapter found below the root where it is named `adapter/<fingerprint>/dt=<day>`."""
+    encoder = config.recipe.encoder
+    if encoder.adapter is None or not encoder.adapter.startswith("adapter/"):
+        return encoder
+    return encoder.model_copy(update={"adapter": join(config.root, encoder.adapter)})
 
 
 def _partition(config: Config, corpus: Partition, source: ModelSource, dim: int) -> Partition:

@@ -6,12 +6,14 @@ gap with random numbers and a warning, which here is an error.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from theta_ray.encoder.adapter_files import WEIGHTS
 from theta_ray.encoder.layers import keep_first_layers
 from theta_ray.encoder.model_files import may_fill, num_stored
 from theta_ray.encoder.precision import DTYPES
@@ -137,28 +139,64 @@ def has_pooler(model: Any) -> bool:
 
 
 def _add_adapter(model: Any, folder: str) -> Any:
-    """The model with a PEFT adapter whose every tensor found its place."""
-    from peft import PeftConfig, PeftModel
-    from safetensors import SafetensorError, safe_open
+    """The model with a PEFT adapter whose every tensor found its place.
 
+    What `adapter_config.json` says of its base is not asked: often a path on somebody's machine. An adapter that was
+    trained below a head (`...ForMaskedLM`) has the model's own prefix in its names, which is taken off.
+    """
+    from peft import PeftConfig, PeftModel
+    from safetensors import SafetensorError
+
+    prefix = f"{model.base_model_prefix}."
     try:
         config = PeftConfig.from_pretrained(folder)
+        _fit_config(config, prefix)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # an error below
-            adapted = PeftModel.from_pretrained(model, folder, config=config, is_trainable=False, use_safetensors=True)
+            adapted = PeftModel.from_pretrained(
+                model,
+                folder,
+                config=config,
+                is_trainable=False,
+                use_safetensors=True,
+                key_mapping={f"^{re.escape(prefix)}": ""},
+            )
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         lines = [escaped(line.strip()) for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise InputError(
             f"encoder.adapter {folder}: does not fit {type(model).__name__} ({lines[min(1, len(lines) - 1)]}); "
             "name the base model it was trained on"
         ) from error
-    with safe_open(f"{folder}/adapter_model.safetensors", framework="pt") as file:
-        stored = set(file.keys())
-    adapter_names = {name.replace(".default", "") for name, _ in adapted.named_parameters() if "lora_" in name}
-    lora_stored = {name for name in stored if "lora_" in name}
-    if lora_stored != adapter_names:
-        odd = sorted(lora_stored ^ adapter_names)[0]
-        raise InputError(
-            f"encoder.adapter {folder}: {odd} has no partner in {type(model).__name__}; name its base model"
-        )
+    _check_partners(model, adapted, folder)
     return adapted
+
+
+def _fit_config(config: Any, prefix: str) -> None:
+    """Make a PEFT configuration one of the bare model: no base of its own, no task's head, no prefix in patterns."""
+    config.base_model_name_or_path, config.task_type = None, "FEATURE_EXTRACTION"
+    if isinstance(getattr(config, "target_modules", None), set | list):
+        config.target_modules = {name.removeprefix(prefix) for name in config.target_modules}
+    for name in ("rank_pattern", "alpha_pattern"):
+        pattern = getattr(config, name, None) or {}
+        setattr(config, name, {key.removeprefix(prefix): value for key, value in pattern.items()})
+
+
+def _check_partners(model: Any, adapted: Any, folder: str) -> None:
+    """Raise InputError unless the stored LoRA tensors are exactly those of the adapted model."""
+    from safetensors import safe_open
+
+    with safe_open(f"{folder}/{WEIGHTS[1]}", framework="pt") as file:
+        stored = {_bare_name(name, model) for name in file.keys() if "lora_" in name}  # noqa: SIM118 - no dict
+    made = {
+        _bare_name(name.replace(".default", ""), model) for name, _ in adapted.named_parameters() if "lora_" in name
+    }
+    if stored != made:
+        odd = sorted(stored ^ made)[0]
+        raise InputError(
+            f"encoder.adapter {folder}: {escaped(odd)} has no partner in {type(model).__name__}; name its base model"
+        )
+
+
+def _bare_name(name: str, model: Any) -> str:
+    """The name of an adapter's tensor without what PEFT and a head put before it."""
+    return name.removeprefix("base_model.model.").removeprefix(f"{model.base_model_prefix}.")

@@ -116,19 +116,23 @@ def may_fill(needed: int, stored: int) -> bool:
     return needed <= MAX_GROWTH * stored + SPARE_NUMBERS
 
 
-def check_adapter(folder: Path) -> None:
+def check_adapter(folder: Path, name: str) -> None:
     """Refuse an adapter that is no safetensors file, needs code, or whose numbers cannot be true.
+
+    Args:
+        folder: where its files are.
+        name: as the recipe has it.
 
     Raises:
         InputError: what is wrong, and what to do.
     """
     if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
-            f"encoder.adapter {folder}: needs adapter_config.json and adapter_model.safetensors; "
+            f"encoder.adapter {name}: needs adapter_config.json and adapter_model.safetensors; "
             "save it with PEFT's save_pretrained (safetensors)"
         )
     config = read_json(folder / "adapter_config.json")
-    where = f"encoder.adapter {folder}: adapter_config.json"
+    where = f"encoder.adapter {name}: adapter_config.json"
     for key, number in _numbers(config):
         if not abs(number) <= MAX_ADAPTER_NUMBER:
             raise InputError(f"{where} says {escaped(key)} {number:g}, which no adapter has; save the adapter again")

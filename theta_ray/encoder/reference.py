@@ -28,7 +28,7 @@ class Reference:
     @torch.inference_mode()
     def embed(self, text: str) -> torch.Tensor:
         """The float32 vector of one text, [dim]."""
-        vectors = [self._pool(ids) for ids in self._sequences(self.text_rules.harmless(text))]
+        vectors = [self._project(self._pool(ids)) for ids in self._sequences(self.text_rules.harmless(text))]
         if len(vectors) > 1:
             vectors = [torch.stack([vector / vector.norm() for vector in vectors]).mean(dim=0)]
         vector = vectors[0][: self.rules.dim]
@@ -36,7 +36,7 @@ class Reference:
 
     def _sequences(self, text: str) -> list[list[int]]:
         limit, prompt = self.text_rules.max_length, self.text_rules.prompt
-        if self.encoder.template is not None:
+        if self.text_rules.template is not None:
             return [self._cloze(text, limit)]
         if self.encoder.long_documents == "truncate":
             return [list(self.tokenizer(prompt + text, truncation=True, max_length=limit).input_ids)]
@@ -53,7 +53,7 @@ class Reference:
 
     def _cloze(self, text: str, limit: int) -> list[int]:
         """The filled template; where it is too long, tokens are taken from the end of the text."""
-        template = str(self.encoder.template)
+        template = str(self.text_rules.template)
         whole = self.tokenizer(template.replace("{text}", text), verbose=False).input_ids
         without_end = self.tokenizer(template.split("{text}")[0] + text, verbose=False).input_ids
         num_end = len(whole) - len(without_end) + len(self._special_ends()[1])
@@ -65,6 +65,13 @@ class Reference:
         whole, inside = (self.tokenizer("a", add_special_tokens=special).input_ids for special in (True, False))
         at = next(i for i in range(len(whole)) if whole[i : i + len(inside)] == inside)
         return whole[:at], whole[at + len(inside) :]
+
+    def _project(self, vector: torch.Tensor) -> torch.Tensor:
+        """What the linear layers on top make of a pooled vector, one matrix after another in float32."""
+        for layer in self.rules.projection:
+            bias = 0.0 if layer.bias is None else layer.bias.to(vector.device)
+            vector = layer.weight.to(vector.device) @ vector + bias
+        return vector
 
     def _pool(self, ids: list[int]) -> torch.Tensor:
         with attention_of(self.model, "eager"):

@@ -23,6 +23,7 @@ from theta_ray.encoder.exports import Export, Exports, TextVectors, Totals
 from theta_ray.encoder.flops import count_flops
 from theta_ray.encoder.model import load_config, load_model
 from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
+from theta_ray.encoder.probes import check_contract, check_probes
 from theta_ray.encoder.reference import Reference
 from theta_ray.encoder.shard import EmbedJob, TextColumns, source_on_this_node, tokenize_shard, write_shard
 from theta_ray.encoder.source import num_parameters
@@ -71,6 +72,10 @@ class ShardEmbedder:
         self.rules = vector_rules(job.encoder, job.embed, self.source)
         self._full_width = job.embed.model_copy(update={"dim": None})
         self.encoder, self.engine_choice = load_engine(job, self.source)
+        if job.encoder.num_layers is None:
+            check_probes(self.encoder, job.encoder, self.source)
+        else:
+            check_contract(job.encoder, self.source, device=job.device)
         self._model_config, self._num_parameters = load_config(self.source), num_parameters(self.source.folder)
         self._peak = peak_of(job.device, self.encoder.precision, self._model_config)
         self._exports = Exports(job, self.encoder.tokenizer, self._embed_sequences)

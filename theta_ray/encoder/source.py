@@ -11,12 +11,14 @@ import hashlib
 import importlib.util
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from theta_ray.config import Encoder
-from theta_ray.encoder.model_files import MAX_SIZE, check_adapter, check_folder, read_json, shapes_of
+from theta_ray.encoder.adapter_files import adapter_identity, files_digest, find_adapter
+from theta_ray.encoder.contract import check_agreement, check_base, read_contract
+from theta_ray.encoder.model_files import MAX_SIZE, check_folder, read_json, shapes_of
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.store import file_sha256
 from theta_ray.terminal import masked_secrets
@@ -46,13 +48,17 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class FolderSettings:
-    """What a sentence-transformers folder says; None and empty where it says nothing."""
+    """What a sentence-transformers folder or a contract says; None and empty where they say nothing."""
 
     pooling: str | None = None
     normalize: bool | None = None
     max_length: int | None = None
     prompts: tuple[tuple[str, str], ...] = ()
     lower_case: bool = False
+    template: str | None = None
+    """A contract's."""
+    projections: tuple[str, ...] = ()
+    """Folders of linear layers on top of the pooled vector."""
     problem: str | None = None
     """Why the folder's own pooling cannot be used, if so."""
 
@@ -61,7 +67,8 @@ def resolve_model(encoder: Encoder) -> ModelSource:
     """Find the model and adapter of a recipe on this machine, fetching a hub model where needed.
 
     Raises:
-        InputError: not found, not safetensors, or weights other than `weights_sha256`.
+        InputError: not found, not safetensors, weights other than `weights_sha256`, or a recipe that does not go
+            with the contract of the adapter.
     """
     name = encoder.model
     if name.startswith("package:"):
@@ -84,10 +91,23 @@ def resolve_model(encoder: Encoder) -> ModelSource:
                 "get the pinned weights, or change weights_sha256 if you trust these"
             )
     if encoder.adapter is None:
+        if (contract := read_contract(folder)) is not None:
+            check_agreement(encoder, contract, f"encoder.model {name}")
         return ModelSource(str(folder), identity)
-    adapter = Path(encoder.adapter).expanduser()
-    check_adapter(adapter)
-    return ModelSource(str(folder), identity, str(adapter), f"sha256:{folder_digest(adapter)}")
+    adapter = find_adapter(encoder.adapter)
+    _check_contract(encoder, adapter, (folder, identity))
+    return ModelSource(str(folder), identity, str(adapter), adapter_identity(adapter))
+
+
+def _check_contract(encoder: Encoder, adapter: Path, base: tuple[Path, str]) -> None:
+    """Refuse an adapter that was made otherwise than the recipe says, on another base, or changed since."""
+    contract, where = read_contract(adapter), f"encoder.adapter {encoder.adapter}"
+    if contract is None:
+        return
+    if contract.adapter_sha256 != files_digest(adapter):
+        raise InputError(f"{where}: its weights are not those of its contract.json; fetch the adapter again")
+    check_base(contract, base[1], lambda: weights_sha256(base[0]), where)
+    check_agreement(encoder, contract, where)
 
 
 def _package_folder(name: str) -> Path:
@@ -150,6 +170,23 @@ def num_parameters(folder: str) -> int:
     return sum(math.prod(shape) for name, shape in shapes.items() if "embed" not in name)
 
 
+def settings_of(source: ModelSource) -> FolderSettings:
+    """What a recipe that leaves settings out gets: the contract's where there is one, else the model folder's."""
+    settings = read_folder_settings(source.folder)
+    contract = read_contract(Path(source.adapter_folder or source.folder))
+    if contract is None:
+        return settings
+    prompts = dict(settings.prompts) | {"document": contract.document_prompt, "query": contract.query_prompt}
+    return replace(
+        settings,
+        pooling=contract.pooling,
+        normalize=contract.normalize,
+        max_length=contract.max_length,
+        prompts=tuple(sorted(prompts.items())),
+        template=contract.template,
+    )
+
+
 def read_folder_settings(folder: str) -> FolderSettings:
     """Pooling, normalisation, length and prompts that a sentence-transformers folder asks for."""
     root = Path(folder)
@@ -158,13 +195,15 @@ def read_folder_settings(folder: str) -> FolderSettings:
         return FolderSettings()
     transformer = read_json(root / "sentence_bert_config.json")
     prompts = read_json(root / "config_sentence_transformers.json")
-    pooling, normalize, problem = None, False, None
+    pooling, normalize, problem, projections = None, False, None, []
     for module in modules:
         kind = str(module["type"]).rsplit(".", 1)[-1]
         if kind == "Pooling":
             pooling, problem = _pooling_of(read_json(root / module["path"] / "config.json"))
         elif kind == "Normalize":
             normalize = True
+        elif kind == "Dense" and not normalize and _is_linear(read_json(root / module["path"] / "config.json")):
+            projections.append(str(module["path"]))
         elif kind != "Transformer":
             pooling, problem = None, f"module {kind} of modules.json is not supported"
             break
@@ -181,8 +220,17 @@ def read_folder_settings(folder: str) -> FolderSettings:
         max_length=length,
         prompts=tuple(sorted(named.items())),
         lower_case=bool(transformer.get("do_lower_case")),
+        projections=tuple(projections),
         problem=problem,
     )
+
+
+def _is_linear(dense: dict[str, Any]) -> bool:
+    """Whether a Dense module is a linear layer on the vector and nothing else."""
+    names = (dense.get("module_input_name", "sentence_embedding"), dense.get("module_output_name"))
+    activation = str(dense.get("activation_function", "")).rpartition(".")[2]
+    is_plain = activation == "Identity" and not dense.get("use_residual", False)
+    return is_plain and names in (("sentence_embedding", None), ("sentence_embedding", "sentence_embedding"))
 
 
 def _pooling_of(config: dict[str, Any]) -> tuple[str | None, str | None]:

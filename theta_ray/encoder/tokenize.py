@@ -87,8 +87,9 @@ class Tokenizer:
             "|".join(re.escape(s) for s in sorted(specials, key=len, reverse=True) if len(s) > 1)
         )
         self._before, self._after = self._sequence_ends()
-        if encoder.template is not None:
-            self._template = self._split_template(encoder.template)
+        self.template = encoder.template if encoder.template is not None else folder.template
+        if self.template is not None:
+            self._template = self._split_template(self.template)
         elif encoder.long_documents == "windows":
             self._prompt_ids = self._ids([self.prompt])[0] if self.prompt else []
             needed = encoder.window_length + len(self._before) + len(self._after) + len(self._prompt_ids)
@@ -107,7 +108,7 @@ class Tokenizer:
     def encode(self, texts: list[str]) -> TokenSequences:
         """Sequences of `texts`, in their order."""
         texts = [self.harmless(text) for text in texts]
-        if self.encoder.template is not None:
+        if self.template is not None:
             sequences, owners = [self._fill_template(ids) for ids in self._ids(self._mentions(texts))], None
         elif self.encoder.long_documents == "windows":
             sequences, owners = self._windows(self._ids(texts))
