@@ -27,10 +27,11 @@ def nearest_labels(vectors_TD: Values, labelled: tuple[Indices, Indices], count:
         block = wanted[start : start + BLOCK_ROWS]
         cosines = vectors_TD[text_L[block]] @ vectors_TD[text_L].T
         cosines[text_L[block][:, None] == text_L] = -np.inf
-        order = np.argsort(-np.round(cosines, 6), axis=1, kind="stable")[:, :count]
-        usable = np.take_along_axis(cosines, order, axis=1) > -np.inf
+        cosines = np.round(cosines, 6)
+        last_q = np.partition(cosines, -min(count, len(text_L)), axis=1)[:, -min(count, len(text_L))]
         for row, query in enumerate(block):
-            votes = label_L[order[row][usable[row]]]
+            near = np.flatnonzero((cosines[row] >= last_q[row]) & (cosines[row] > -np.inf))
+            votes = label_L[near[np.argsort(-cosines[row, near], kind="stable")[:count]]]
             right[start + row] = _majority(votes) == label_L[query] if len(votes) else 0.0
     return right
 
