@@ -189,6 +189,7 @@ def _removable(
     mine = {key[3]: manifest for key, manifest in retained.items() if key[:3] == _key(partition)}
     named = {f"{folder}/{version:08d}.json" for version in mine for folder in ("manifests", "run_cards")}
     for manifest in mine.values():
+        named |= set(manifest.get("files", ()))  # of the adapter table, which has no shards
         for shard in manifest["shards"]:
             named |= {f"{shard['shard']}.parquet", f"records/{shard['shard']}.json"}
     found = list(_list(partition.path))

@@ -70,7 +70,13 @@ PAIRS = pa.schema(
     ]
 )
 
-KEYS = {"corpus": "doc_id", "embeddings": "doc_id", "pairs": "anchor_id, positive_id, group", "quarantine": None}
+KEYS = {
+    "corpus": "doc_id",
+    "embeddings": "doc_id",
+    "pairs": "anchor_id, positive_id, group",
+    "adapter": None,
+    "quarantine": None,
+}
 
 # Damaged rows count against `max_damaged_share`; filtered rows are turned away because the recipe asks.
 DAMAGED_INPUT = {

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.adapters import partition as adapter_partition
+from tests.adapters import train
 from tests.small_jobs import DAY, find_partition, make_texts, write_jsonl
 from theta_ray import clean_up
 from theta_ray.config import CleanUp, Config
@@ -19,6 +21,7 @@ from theta_ray.lease import holding, is_held
 from theta_ray.manifest import list_versions
 from theta_ray.store import Partition
 from theta_ray.table import list_files, open_table
+from theta_ray.training.adapter import commit_adapter
 
 
 def cleaning(config: Config, **settings: Any) -> Config:
@@ -151,3 +154,16 @@ def test_a_run_that_starts_meanwhile_waits_for_the_clean_up(
 
 def test_an_empty_root_has_nothing_to_clean(config: Config) -> None:
     assert clean_up.run(cleaning(config, remove=True), DAY).figures()["objects"] == 0
+
+
+def test_a_committed_adapter_stays_whole_and_what_its_training_left_goes(
+    config: Config, bert: Path, age: Callable[[float], None]
+) -> None:
+    place = adapter_partition(config.root)
+    commit_adapter(place, train(bert, projection=8), merged=True)
+    before = files(config)
+    left = plant(place, "checkpoints/00000100.safetensors", "merged/old.json")
+    age(100)
+    clean_up.run(cleaning(config, remove=True), DAY)
+    assert files(config) == before
+    assert not files(config) & left

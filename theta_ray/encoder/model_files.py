@@ -138,7 +138,8 @@ def check_adapter(folder: Path, name: str) -> None:
             raise InputError(f"{where} says {escaped(key)} {number:g}, which no adapter has; save the adapter again")
     stored = [shape for file in folder.glob("*.safetensors") for shape in shapes_of(file).values()]
     widest = max((min(shape) for shape in stored if len(shape) > 1), default=0)
-    ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
+    pattern = config.get("rank_pattern")
+    ranks = [config.get("r"), *(pattern.values() if isinstance(pattern, dict) else ())]
     for rank in ranks:
         if isinstance(rank, int) and not 0 <= rank <= max(widest, 1):
             raise InputError(f"{where} says rank {rank}, its weights have {widest}; save the adapter again")

@@ -14,7 +14,7 @@ import torch
 from theta_ray.config import Embed, Encoder
 from theta_ray.encoder.encoder import make_tokenizer, vector_rules
 from theta_ray.encoder.forward import choose_forward, to_device
-from theta_ray.encoder.model import has_pooler, load_config, load_model
+from theta_ray.encoder.model import has_pooler, load_model
 from theta_ray.encoder.packing import Pack
 from theta_ray.encoder.pooling import POOLINGS, Hidden, check_pooling
 from theta_ray.encoder.precision import DTYPES, resolve_precision
@@ -35,8 +35,8 @@ class LearningEncoder(torch.nn.Module):
         check_pooling(self.rules.pooling, model, has_pooler=has_pooler(model))
         self.forward_pass, self.kernels = choose_forward(model, self.tokenizer.pad_id, "float32", trains=True)
         self.model: Any = model
-        width = int(load_config(source).get_text_config().hidden_size)
-        self._model_width = width
+        width = self._model_width = self.rules.width
+        self.given = torch.nn.Sequential(*self.rules.projection).to(device)  # of the base, frozen; mostly none
         self.projection = torch.nn.Linear(width, projection, bias=False, device=device) if projection else None
 
     @property
@@ -55,7 +55,9 @@ class LearningEncoder(torch.nn.Module):
         is_mask_token = ids_T == (self.tokenizer.mask_id if self.tokenizer.mask_id is not None else -1)
         offsets, is_mask_token_T = (to_device(values, device) for values in (pack.offsets, is_mask_token))
         pooler = getattr(self.model, "pooler", None)
-        pooled: torch.Tensor = POOLINGS[self.rules.pooling](Hidden(tokens_TD, offsets, is_mask_token_T, pooler))
+        pooled: torch.Tensor = self.given(
+            POOLINGS[self.rules.pooling](Hidden(tokens_TD, offsets, is_mask_token_T, pooler))
+        )
         return pooled if self.projection is None else self.projection(pooled)
 
     def _autocast(self, device: str) -> Any:
