@@ -23,6 +23,8 @@ Step = Literal[
     "shard_computed",  # in memory or in a local file only
     "shard_created",  # the object is there, its record is not
     "record_created",  # the shard is done
+    "step_taken",  # adapter only: a worker has taken an optimizer step
+    "checkpoint_created",  # adapter only: a later run would go on from here
     "all_done",  # every record is there, the manifest is not
     "manifest_created",  # readers see the table; run card and clean-up of staging are to come
 ]

@@ -17,10 +17,11 @@ WORKERS = 1
 TABLES = ("corpus", "embeddings", "quarantine")
 # Who holds the corpus holds its quarantine; embeddings have their corpus for a plan, and only they share texts.
 SHARING = {"index_created", "export_computed", "export_created"}
+TRAINING = {"step_taken", "checkpoint_created"}
 ABSENT = {
-    "embeddings": {"plan_created", "rows_staged"},
-    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING},
-    "corpus": SHARING,
+    "embeddings": {"plan_created", "rows_staged", *TRAINING},
+    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING, *TRAINING},
+    "corpus": {*SHARING, *TRAINING},
 }
 
 

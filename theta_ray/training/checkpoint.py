@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 
 from theta_ray.errors import StageError
 from theta_ray.objects import create, list_names, read_bytes, remove
+from theta_ray.steps import reached
 from theta_ray.store import Partition
 
 KEPT = 2
@@ -48,6 +49,7 @@ def save_checkpoint(
     told = {"step": str(progress.step), "losses": json.dumps(progress.losses)}
     data = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, told)
     create(_uri(partition, progress.step), data)  # one that is there has the same step of the same run
+    reached("checkpoint_created", partition.table, str(progress.step))
     for step in _steps(partition)[:-KEPT]:
         remove(_uri(partition, step))
 

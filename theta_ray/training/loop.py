@@ -25,6 +25,7 @@ from theta_ray.config_pairs import Pairs
 from theta_ray.encoder.shard import source_on_this_node
 from theta_ray.encoder.source import ModelSource
 from theta_ray.errors import InputError, StageError
+from theta_ray.steps import reached
 from theta_ray.store import Partition
 from theta_ray.training.batch import Batch
 from theta_ray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -136,6 +137,7 @@ class Learner:
             self.optimizer.step()
             losses.append(loss)
             done = number + 1
+            reached("step_taken", self.job.adapter.table, str(done))
             is_due = done % settings.checkpoint_every == 0 or done == self.num_steps
             if is_due and self.workers.rank == 0:
                 save_checkpoint(self.job.adapter, self.parameters, self.optimizer, Progress(done, losses))
