@@ -159,7 +159,8 @@ def load_ours(texts: list[str]) -> Any:
 def measure_job(path: str, texts: Path, root: Path, settings: Sequence[str] = (), **resources: int) -> dict[str, Any]:
     """Prepare the corpus, untimed; then time the whole embedding job as a process tree."""
     recipe, where = root.with_suffix(".yaml"), root.with_suffix(".resources.yaml")
-    shard_tokens = max(4000, pq.read_table(texts)["text"].nbytes // 4 // 8)
+    # eight shards or more, so that all actors have work; none grows with the corpus, as no job's shards do
+    shard_tokens = min(100_000, max(4000, pq.read_table(texts)["text"].nbytes // 4 // 8))
     recipe.write_text(RECIPE.format(texts=texts, model=MODEL, shard_tokens=shard_tokens))
     where.write_text(json.dumps({"executor": path.removeprefix("job_"), **resources}))
     options = ["--config", str(recipe), "--root", str(root), "--date", "2026-01-31"]

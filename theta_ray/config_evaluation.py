@@ -9,9 +9,23 @@ from pydantic import Field
 from theta_ray.strict import Strict
 
 
+class ScoredTexts(Strict):
+    """Pairs of texts that people have scored by how alike they are, such as STS: one parquet or CSV file."""
+
+    path: str
+    first: str = "sentence1"
+    second: str = "sentence2"
+    score: str = "score"
+    """Columns of both texts and the score; any scale, as only ranks count."""
+    max_pairs: Annotated[int, Field(ge=2)] = 5000
+    """Evenly spaced ones of a larger file."""
+
+
 class Evaluation(Strict):
     """Metrics on held-out texts, with intervals from resampling, and the bounds beyond which a run has collapsed."""
 
+    scored: ScoredTexts | None = None
+    """Correlation of cosines with people's scores. Absent: not measured."""
     num_resamples: Annotated[int, Field(ge=100)] = 1000
     """Of the queries, with replacement, for each interval (Efron and Tibshirani 1993, chapter 13)."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95

@@ -111,3 +111,34 @@ def test_a_recipe_without_the_section_is_told_what_to_add(bert: Path, tmp_path: 
     bare = config.model_copy(update={"recipe": config.recipe.model_copy(update={"finetune": None})})
     with pytest.raises(ConfigError, match="finetune: is missing in the recipe"):
         finetune.run(bare, DAY)
+
+
+def scored(path: Path, **settings: Any) -> dict[str, Any]:
+    return {"evaluation": {"scored": {"path": str(path), **settings}}}
+
+
+def test_scored_texts_are_correlated_with_the_cosines(bert: Path, tmp_path: Path) -> None:
+    path = tmp_path / "sts.csv"
+    rows = [("the sun", "a sun", 5), ("the rain", "a river", 2), ("a road", "the coffee", 0), ("a bird", "", 3)]
+    path.write_text("a,b,points\n" + "".join(f"{left},{right},{score}\n" for left, right, score in rows))
+    config = tuning_config(tmp_path, bert, max_steps=1, **scored(path, first="a", second="b", score="points"))
+    finetune.run(config, DAY)
+    assert metrics_of(config)["comparison"]["spearman"]["base"]["num_queries"] == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"scored .*/sts\.csv: .*; give a parquet or CSV file"),
+        ("a,b\nx,y\n", "has no column sentence1; it has a, b"),
+        ("sentence1,sentence2,score\nx,y,high\n", "give a parquet or CSV file"),
+    ],
+)
+def test_scored_texts_that_cannot_be_read_are_told(
+    content: str | None, message: str, bert: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "sts.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        finetune.run(tuning_config(tmp_path, bert, **scored(path)), DAY)

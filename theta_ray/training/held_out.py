@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from pyarrow.csv import read_csv
 
-from theta_ray.config_evaluation import Evaluation
+from theta_ray.config_evaluation import Evaluation, ScoredTexts
 from theta_ray.encoder.packing import plan_packs
 from theta_ray.errors import InputError
+from theta_ray.objects import access, open_filesystem
 from theta_ray.training.batch import Batch, Keys
 from theta_ray.training.collapse import check_collapse
 from theta_ray.training.data import EVALUATION, PairData
@@ -28,11 +32,11 @@ MAX_PAIRS = 20_000
 Vectors = npt.NDArray[np.float32]
 
 
-def held_out(data: PairData) -> HeldOut:
-    """The texts of a test split.
+def held_out(data: PairData, settings: Evaluation) -> HeldOut:
+    """The texts of a test split, and scored ones where the recipe names some.
 
     Raises:
-        InputError: it is empty.
+        InputError: the split is empty, or the scored texts cannot be read.
     """
     if not len(data):
         raise InputError(f"{data.copy.path}: has no test pairs to evaluate on; raise pairs.split.test_share")
@@ -42,7 +46,31 @@ def held_out(data: PairData) -> HeldOut:
     labelled = {}
     if data.settings.kind in LABELLED:
         labelled = {text: group for *texts, group in pairs for text in texts if group is not None}
-    return HeldOut.of(pairs, labelled=list(labelled.items()) if len(set(labelled.values())) > 1 else [])
+    scored = read_scored(settings.scored) if settings.scored else []
+    return HeldOut.of(pairs, scored, list(labelled.items()) if len(set(labelled.values())) > 1 else [])
+
+
+def read_scored(settings: ScoredTexts) -> list[tuple[str, str, float]]:
+    """Scored pairs of texts.
+
+    Raises:
+        InputError: no such file, no such columns, or scores that are no numbers.
+    """
+    where, columns = f"finetune.evaluation.scored {settings.path}", [settings.first, settings.second, settings.score]
+    fs, path = open_filesystem(settings.path)
+    try:
+        with access(settings.path), fs.open(path, "rb") as file:
+            table = pq.read_table(file) if path.endswith(".parquet") else read_csv(file)
+        if missing := [name for name in columns if name not in table.column_names]:
+            raise InputError(f"{where}: has no column {missing[0]}; it has {', '.join(table.column_names)}")
+        scores = table.column(settings.score).cast(pa.float64())
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise InputError(f"{where}: {str(error).splitlines()[0]}; give a parquet or CSV file") from error
+    rows = table.set_column(table.column_names.index(settings.score), "score", scores)
+    rows = rows.select([settings.first, settings.second, "score"]).drop_null()
+    every = max(1, -(-rows.num_rows // settings.max_pairs))
+    chosen = [column.to_pylist()[::every] for column in rows.columns]
+    return list(zip(*chosen, strict=True))
 
 
 @torch.inference_mode()

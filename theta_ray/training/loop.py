@@ -81,7 +81,8 @@ class Learner:
         self.data = PairData(copy, "train", job.pair_settings, self.encoder.tokenizer, settings.seed)
         check_data(self.data, job, workers)
         kept = PairData(copy, "test", job.pair_settings, self.encoder.tokenizer, settings.seed)
-        self.held_out = held_out(kept)  # here, so that a split without pairs is told before any step
+        # here, so that a split without pairs is told before any step
+        self.held_out = held_out(kept, settings.evaluation)
         self.order = Order(len(self.data), settings.batch_size, settings.seed)
         steps = self.order.num_steps(settings.epochs)
         self.num_steps = min(steps, settings.max_steps or steps)
