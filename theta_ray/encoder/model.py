@@ -161,7 +161,7 @@ def _add_adapter(model: Any, folder: str) -> Any:
                 use_safetensors=True,
                 key_mapping={f"^{re.escape(prefix)}": ""},
             )
-    except (*UNSOUND, SafetensorError) as error:
+    except (*UNSOUND, SafetensorError, re.error) as error:
         lines = [escaped(line.strip()) for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise InputError(
             f"encoder.adapter {folder}: does not fit {type(model).__name__} ({lines[min(1, len(lines) - 1)]}); "

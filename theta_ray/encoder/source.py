@@ -199,10 +199,10 @@ def read_folder_settings(folder: str) -> FolderSettings:
     for module in modules:
         kind = str(module["type"]).rsplit(".", 1)[-1]
         if kind == "Pooling":
-            pooling, problem = _pooling_of(read_json(root / module["path"] / "config.json"))
+            pooling, problem = _pooling_of(read_json(_inside(root, module) / "config.json"))
         elif kind == "Normalize":
             normalize = True
-        elif kind == "Dense" and not normalize and _is_linear(read_json(root / module["path"] / "config.json")):
+        elif kind == "Dense" and not normalize and _is_linear(read_json(_inside(root, module) / "config.json")):
             projections.append(str(module["path"]))
         elif kind != "Transformer":
             pooling, problem = None, f"module {kind} of modules.json is not supported"
@@ -223,6 +223,14 @@ def read_folder_settings(folder: str) -> FolderSettings:
         projections=tuple(projections),
         problem=problem,
     )
+
+
+def _inside(root: Path, module: dict[str, Any]) -> Path:
+    """The folder of a module, which must lie in the model's own: what is outside has no part in its identity."""
+    path = (root / str(module.get("path", ""))).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise InputError(f"{root}: modules.json names a folder outside of it; fetch the model again")
+    return path
 
 
 def _is_linear(dense: dict[str, Any]) -> bool:

@@ -94,9 +94,11 @@ def _usage(contract: Contract) -> str:
     if contract.adapter_sha256 is None:
         lines = ["from transformers import AutoModel", 'model = AutoModel.from_pretrained("merged")']
     else:
+        is_hub = not contract.base.identity.startswith("sha256:")
         lines = [
             "from peft import PeftModel",
             "from transformers import AutoModel",
+            *([] if is_hub else ["# the folder that has this model on your machine"]),
             f"base = AutoModel.from_pretrained({json.dumps(contract.base.model)})",
             'model = PeftModel.from_pretrained(base, ".")',
         ]
