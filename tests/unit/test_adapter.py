@@ -18,13 +18,14 @@ from transformers import AutoModel, AutoTokenizer
 
 from tests.adapters import METRICS, embed, partition, train
 from tests.conftest import REPOSITORY
-from tests.models import SENTENCES, save_qwen3
+from tests.models import SENTENCES, save_qwen3, save_roberta
 from theta_ray.config import Embed, Encoder
 from theta_ray.encoder.encoder import unit
 from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import ConfigError, ConflictError, InputError, StageError
 from theta_ray.store import Partition, file_sha256
 from theta_ray.training.adapter import Trained, commit_adapter
+from theta_ray.training.encode import LearningEncoder
 
 
 def by_hand(trained: Trained, base: Path) -> Any:
@@ -251,3 +252,33 @@ def test_strangers_text_stays_text_in_the_card(bert: Path, tmp_path: Path) -> No
         assert "\\[x\\]" in line
         assert "a\\|b" in line
     assert "# Title" not in [line.strip() for line in lines if not line.startswith("    ")]
+
+
+def test_a_base_that_brings_a_layer_of_its_own_keeps_it_below_the_adapters(bert: Path, tmp_path: Path) -> None:
+    first, second = partition(tmp_path), partition(tmp_path, "b" * 12)
+    below = train(bert, projection=16)
+    commit_adapter(first, below, merged=True)
+    base = Path(first.at("merged"))
+    above = torch.nn.Linear(16, 8, bias=False)
+    trained = dataclasses.replace(train(base, seed=4), projection=above)
+    commit_adapter(second, trained, merged=True)
+    assert below.projection is not None
+    both = dataclasses.replace(trained, projection=torch.nn.Sequential(below.projection, above))
+    expected = by_hand(both, base)
+    assert np.abs(embed(base, second.path) - expected).max() < 1e-5
+    assert np.abs(embed(second.at("merged")) - expected).max() < 1e-5
+    learning = LearningEncoder(trained.encoder, trained.source, device="cpu", projection=4)
+    assert [layer.out_features for layer in learning.given] == [16]
+    assert (learning.width, learning.projection and learning.projection.in_features) == (4, 16)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_pooler_is_part_of_the_model(tmp_path: Path, method: str) -> None:
+    base, place = save_roberta(tmp_path / "base"), partition(tmp_path)
+    trained = train(base, pooling="pooler", method=method)
+    commit_adapter(place, trained)
+    tokenizer, model = AutoTokenizer.from_pretrained(base), trained.model.eval()
+    ids = tokenizer(SENTENCES[0], truncation=True, max_length=24, return_tensors="pt").input_ids
+    expected = unit(model(input_ids=ids).pooler_output.detach().numpy())
+    vectors = embed(base, place.path) if method == "lora" else embed(place.at("merged"))
+    assert np.abs(vectors[0] - expected[0]).max() < 1e-5
