@@ -52,7 +52,7 @@ class Finetune(Strict):
     loss: Loss = Loss()
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Pairs of one optimizer step over all workers: the number of negatives, whatever the number of workers."""
-    pack_tokens: Annotated[int, Field(ge=16)] = 4096
+    pack_tokens: Annotated[int, Field(ge=16)] = 8192
     """Tokens of one forward pass. More than one pass a step costs each text a second one (Gao et al. 2021)."""
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Tokens of one text. Absent: the encoder's."""

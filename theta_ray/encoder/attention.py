@@ -40,12 +40,15 @@ def grouped_attention(
 ) -> tuple[torch.Tensor, None]:
     """[1, T, heads, dim] of [1, heads, T, dim] queries: one call for each run of equal lengths."""
     causal, window = _is_causal(module, options), options.get("sliding_window")
-    outputs, start = [], 0
-    for count, length in options["layout"].groups:
+    groups = options["layout"].groups
+    sizes = [count * length for count, length in groups]
+    outputs = []
+    # split, not slices: the gradient of a slice is as long as the whole
+    parts = zip(groups, *(states[0].split(sizes, dim=1) for states in (query, key, value)), strict=True)
+    for (count, length), *states in parts:
         # a normalisation may have left float32 beside half-precision values
         query_CHLD, key_CHLD, value_CHLD = (
-            states[0, :, start : start + count * length].unflatten(1, (count, length)).transpose(0, 1).to(value.dtype)
-            for states in (query, key, value)
+            part.unflatten(1, (count, length)).transpose(0, 1).to(value.dtype) for part in states
         )
         mask = _window_mask(length, window, causal=causal, device=query.device)
         attended = F.scaled_dot_product_attention(
@@ -57,7 +60,6 @@ def grouped_attention(
             enable_gqa=query.shape[1] != key.shape[1],
         )
         outputs.append(attended.transpose(1, 2).flatten(0, 1))
-        start += count * length
     return torch.cat(outputs).unsqueeze(0), None
 
 
