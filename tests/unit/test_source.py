@@ -48,6 +48,12 @@ def test_any_changed_file_changes_the_identity(bert: Path) -> None:
     assert folder_digest(bert) != before
 
 
+def test_the_merges_of_a_bertweet_are_part_of_the_identity(bert: Path) -> None:
+    before = folder_digest(bert)
+    (bert / "bpe.codes").write_text("a b 1\n")
+    assert folder_digest(bert) != before
+
+
 def test_pinned_weights_are_accepted_and_others_refused(bert: Path) -> None:
     digest = hashlib.sha256((bert / "model.safetensors").read_bytes()).hexdigest()
     assert resolve_model(Encoder(model=str(bert), weights_sha256=digest)).folder == str(bert)

@@ -23,7 +23,7 @@ from theta_ray.errors import ConfigError, InputError
 from theta_ray.store import file_sha256
 from theta_ray.terminal import masked_secrets
 
-READ_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
+READ_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja", "bpe.codes")
 POOLING_OF_MODE = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
 POOLING_OF_FLAG = {
     "pooling_mode_mean_tokens": "mean",

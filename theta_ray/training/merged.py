@@ -10,14 +10,20 @@ from typing import Any
 import torch
 
 from theta_ray.config import Encoder
+from theta_ray.encoder.model import load_tokenizer
 from theta_ray.encoder.model_files import read_json
 from theta_ray.encoder.projection import save_projection
 from theta_ray.encoder.source import ModelSource, read_folder_settings
 from theta_ray.errors import ConfigError
 
 MODE_OF_POOLING = {"mean": "mean", "cls": "cls", "first": "cls", "last": "lasttoken"}
-COPIED = ("*.json", "*.txt", "*.model", "*.jinja")
-OWN = ("config.json", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "contract.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
 MAX_SHARD = "4GB"  # no store takes more than 5 in one request
 
 
@@ -41,9 +47,9 @@ def write_model(model: torch.nn.Module, source: ModelSource, folder: Path) -> No
     from huggingface_hub import save_torch_state_dict
 
     folder.mkdir(parents=True)
-    for path in sorted({path for pattern in COPIED for path in Path(source.folder).glob(pattern)}):
-        if path.name not in OWN and not path.name.endswith(".index.json"):
-            shutil.copyfile(path, folder / path.name)
+    for name in {*TOKENIZER_FILES, *load_tokenizer(source).vocab_files_names.values()}:
+        if (Path(source.folder) / name).is_file():
+            shutil.copyfile(Path(source.folder) / name, folder / name)
     config = read_json(Path(source.folder) / "config.json")
     config = {name: value for name, value in config.items() if name not in ("_name_or_path", "torch_dtype")}
     _write(folder / "config.json", {**config, "dtype": "float32"})
