@@ -1,0 +1,152 @@
+"""Fine-tuning beside sentence-transformers' trainer: the same model, pairs, batch, steps, rate and adapter.
+
+    python benchmarks/finetune_vs_peers.py --config recipes/tune_hashtags.yaml --root results --steps 30
+
+Needs `datasets` and `accelerate` beside sentence-transformers. The pairs are mined first where they are missing. Each
+side runs in a process of its own, `--rounds` times in turn, with all cores of this process. sentence-transformers'
+MultipleNegativesRankingLoss has no masks, so ours are off and both learn the same thing; each draws its own batches.
+Shown: medians of pairs a second, peak memory, and metrics on the recipe's test pairs by our evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DAY = "2026-01-31"
+SHOWN = ("recall_at_1", "recall_at_10", "mrr")
+NAMES = {"ours": "theta_ray", "peer": "sentence-transformers' trainer"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", choices=NAMES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        sys.stdout.write(f"\n{json.dumps(measure(options))}\n")
+        return
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in NAMES}
+    for _ in range(options.rounds):
+        for name in NAMES:
+            command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
+            found[name].append(json.loads(done.stdout.splitlines()[-1]))
+    print_table(found)
+
+
+def print_table(found: dict[str, list[dict[str, Any]]]) -> None:
+    print(f"| trainer | pairs/s | x | peak MiB | {' | '.join(SHOWN)} |")
+    print("| --- | ---: | ---: | ---: |" + " ---: |" * len(SHOWN))
+    base = found["ours"][0]["base"]
+    print(f"| the base model | | | | {' | '.join(f'{base[metric]:.3f}' for metric in SHOWN)} |")
+    for name, runs in found.items():
+        ratios = [run["rate"] / peer["rate"] for run, peer in zip(runs, found["peer"], strict=True)]
+        rate, peak = (statistics.median(run[key] for run in runs) for key in ("rate", "peak"))
+        cells = " | ".join(f"{statistics.median(run['tuned'][metric] for run in runs):.3f}" for metric in SHOWN)
+        print(f"| {NAMES[name]} | {rate:.1f} | {statistics.median(ratios):.2f} | {peak:,.0f} | {cells} |")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """One side's pairs a second, peak memory in MiB, and metrics."""
+    from theta_ray.recipe_files import load_config
+    from theta_ray.training import finetune, mine_pairs
+    from theta_ray.training.loop import Learner
+    from theta_ray.training.step import Alone
+
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder) / "resources.yaml"
+        where.write_text("executor: local\n")
+        overrides = (f"finetune.max_steps={options.steps}", "finetune.epochs=1000", "finetune.checkpoint_every=1000000")
+        overrides += ("finetune.loss.masks_false_negatives=false", "finetune.loss.symmetric=false")
+        root = str(options.root.resolve())
+        config = load_config(options.config, resources_path=str(where), root=root, overrides=overrides)
+    mine_pairs.run(config, DAY)
+    learner = Learner(finetune.make_job(config, DAY).job, Alone())
+    train = train_ours if options.one == "ours" else train_peer
+    seconds = train(learner, options.steps)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    metrics = learner.evaluate()
+    values = {side: {name: metrics[name][side]["value"] for name in SHOWN} for side in ("base", "tuned")}
+    return {"rate": options.steps * learner.order.batch_size / seconds, "peak": peak, **values}
+
+
+def train_ours(learner: Any, steps: int) -> float:
+    from theta_ray.training import loop
+
+    loop.save_checkpoint = lambda *_: None  # neither side writes any
+    began = time.perf_counter()
+    progress = learner.train(lambda _: None)
+    assert progress.step == steps
+    return time.perf_counter() - began
+
+
+def train_peer(learner: Any, steps: int) -> float:
+    """sentence-transformers with the learner's own model and adapter, on the same pairs' first views."""
+    from datasets import Dataset
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.losses import MultipleNegativesRankingLoss
+
+    from theta_ray.training.lora import add_lora
+
+    settings, places = learner.job.finetune, np.arange(len(learner.data))
+    anchors, positives, _ = learner.data.texts(places, 0)
+    model = SentenceTransformer(learner.job.source.folder, device="cpu", local_files_only=True)
+    model.max_seq_length = learner.encoder.tokenizer.max_length
+    add_lora(model[0].auto_model, settings.lora, seed=settings.seed)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = "lora_" in name
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SentenceTransformerTrainingArguments(
+            folder,
+            max_steps=steps,
+            per_device_train_batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            warmup_steps=round(settings.warmup_share * steps),
+            lr_scheduler_type="linear",
+            max_grad_norm=settings.max_gradient_norm,
+            save_strategy="no",
+            report_to="none",
+            use_cpu=True,
+            disable_tqdm=True,
+            seed=settings.seed,
+            dataloader_drop_last=True,
+        )
+        trainer = SentenceTransformerTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=Dataset.from_dict({"anchor": anchors, "positive": positives}),
+            loss=MultipleNegativesRankingLoss(model, scale=1 / settings.loss.temperature),
+        )
+        began = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - began
+    tuned = {name: parameter for name, parameter in model.named_parameters() if "lora_" in name}
+    ours = {name: parameter for name, parameter in learner.parameters.items() if "lora_" in name}
+    for (_, mine), (_, theirs) in zip(sorted(ours.items()), sorted(tuned.items()), strict=True):
+        mine.data.copy_(theirs.data)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
