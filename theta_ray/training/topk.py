@@ -126,7 +126,7 @@ def search(
     parts = [before]
     for start in range(0, len(queries_QD), BLOCK_QUERIES):
         block = slice(start, start + BLOCK_QUERIES)
-        cosines_QT = torch.from_numpy(queries_QD[block]) @ right_TD.T
+        cosines_QT = torch.tensor(queries_QD[block]) @ right_TD.T
         for row, keys in zip(cosines_QT.numpy(), forbidden[block], strict=True):
             row[candidates.texts_marked(keys)] = -np.inf
         query, text = _within_reach(cosines_QT, torch.from_numpy(worst_Q[block]), k)

@@ -1,0 +1,136 @@
+"""Hard negatives for pairs that have been staged, from committed embeddings of their corpus.
+
+    pairs (parquet files) x embeddings (shards) -> nearest texts of each anchor -> ranks, margins -> negatives
+
+What a stage does with it, within a cluster and under its lease:
+
+    job = make_negatives_job(config, day, rules)                 # its `lineage` goes into names and the manifest
+    job = replace(job, staging=folder)
+    counts = mine_negatives(job, uris, config.resources, lease.check)
+    read_negatives(job, uri)                                     # a list of ids for each pair of that file
+
+The driver sees names and counts only. A task is a block of 32,768 pairs against a range of shards, so there are tasks
+enough for few pairs among many documents, and for many. The result depends neither on blocks and ranges nor on the
+number of workers (topk.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from theta_ray.config import Config, Embed, Resources
+from theta_ray.config_negatives import Negatives
+from theta_ray.corpus.survey import partition_of
+from theta_ray.encoder.job import make_job
+from theta_ray.encoder.tokenized import plan_tasks
+from theta_ray.errors import InputError
+from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.progress import Progress
+from theta_ray.runtime import Item, map_tasks
+from theta_ray.store import Partition
+from theta_ray.training.negative_files import BlockTask, FileTask, IndexTask, NegativesJob, SearchTask, read
+from theta_ray.training.negative_phases import choose_block, gather_block, index_shard, scan_pairs, search_range
+
+BLOCK_PAIRS = 2**15
+# Blocks x ranges: enough for a large cluster, few enough for the files that lie between.
+MIN_TASKS = 512
+
+
+def embeddings_of(config: Config, day: str, rules: Negatives) -> Partition:
+    """The partition in which negatives are looked for: it enters the fingerprint of the pairs."""
+    if rules.embeddings is None:
+        return make_job(config, day).embeddings
+    return Partition(config.root, "embeddings", rules.embeddings, day)
+
+
+def make_negatives_job(config: Config, day: str, rules: Negatives) -> NegativesJob:
+    """Find the committed embeddings of the day's corpus.
+
+    Raises:
+        InputError: nothing is committed, or it is of another version of the corpus.
+    """
+    corpus, embeddings = partition_of(config, day), embeddings_of(config, day, rules)
+    of_corpus, manifest = read_manifest(corpus), read_manifest(embeddings)
+    if manifest is None or of_corpus is None:
+        missing = corpus if of_corpus is None else embeddings
+        raise InputError(f"{missing.path}: not committed; run jobs/embed.py for {day} first")
+    if manifest["inputs"]["corpus"] != identity_of(of_corpus):
+        raise InputError(
+            f"{embeddings.path}: is of corpus {manifest['inputs']['corpus']['fingerprint']} version "
+            f"{manifest['inputs']['corpus']['version']}, the pairs are of {corpus.fingerprint} version "
+            f"{of_corpus['version']}; run jobs/embed.py for {day} first"
+        )
+    lineage = {"embeddings": identity_of(manifest)}
+    lineage |= {name: manifest["inputs"][name] for name in ("model", "adapter")}
+    shards = plan_tasks(of_corpus, Embed.model_validate(manifest["sections"]["embed"]))
+    return NegativesJob(corpus, embeddings, tuple(shards), lineage, rules)
+
+
+def mine_negatives(
+    job: NegativesJob, files: Sequence[str], resources: Resources, check: Callable[[], None]
+) -> dict[str, int]:
+    """Stage the negatives of all pairs; a rerun takes up what is staged.
+
+    Args:
+        job: with its staging folder.
+        files: URIs of parquet files with the columns of the pairs table; their names differ.
+        resources: where it runs; a cluster is there already.
+        check: called after each task, and may raise; a lease's own.
+
+    Returns:
+        `pairs`; near texts that were `near` (within last_rank), `in_ranks` and `below_margin`; the `negatives` taken;
+        `pairs_without_negatives`, of which `pairs_without_vector` lack the vector of one of their documents.
+    """
+    tasks = [FileTask(job, uri) for uri in files]
+    sizes = {found["name"]: found["num_rows"] for found in _map(scan_pairs, tasks, resources, check)}
+    names = tuple(task.name for task in tasks)
+    _map(index_shard, [IndexTask(job, number, names) for number in range(len(job.shards))], resources, check)
+    blocks = plan_blocks(tasks, sizes)
+    _map(gather_block, blocks, resources, check)
+    ranges = [SearchTask(block, number) for block in blocks for number in range(block.num_ranges)]
+    _map(search_range, ranges, resources, check)
+    totals: Counter[str] = Counter()
+    for counts in _map(choose_block, blocks, resources, check):
+        totals.update(counts)
+    del totals["num_rows"]
+    return dict(totals)
+
+
+def plan_blocks(files: Sequence[FileTask], sizes: dict[str, int]) -> list[BlockTask]:
+    """All pairs in blocks, and the shards in as many ranges as give tasks enough."""
+    num_blocks = sum(-(-sizes[file.name] // BLOCK_PAIRS) for file in files)
+    num_shards = len(files[0].job.shards) if files else 0
+    num_ranges = max(1, min(num_shards, -(-MIN_TASKS // max(1, num_blocks))))
+    blocks = []
+    for file in files:
+        for number, start in enumerate(range(0, sizes[file.name], BLOCK_PAIRS)):
+            blocks.append(BlockTask(file, number, start, min(start + BLOCK_PAIRS, sizes[file.name]), num_ranges))
+    return blocks
+
+
+def read_negatives(job: NegativesJob, uri: str) -> pa.ChunkedArray:
+    """A list of ids for each pair of a file, in its order; nearest first, empty where none is left."""
+    file = FileTask(job, uri)
+    num_rows = scan_pairs(file)["num_rows"]
+    parts = [
+        read(job.at("chosen", block.name), ["negative_ids"]) for block in plan_blocks([file], {file.name: num_rows})
+    ]
+    empty = pa.chunked_array([], pa.list_(pa.string()))
+    return pa.concat_tables(parts)["negative_ids"] if parts else empty
+
+
+def _map(
+    function: Callable[[Item], dict[str, Any]], items: Sequence[Item], resources: Resources, check: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """Results of all items, in no order, with progress told."""
+    results = []
+    with Progress(f"negatives: {function.__name__.replace('_', ' ')}", len(items), "tasks") as progress:
+        for result in map_tasks(function, items, resources, progress):
+            check()
+            results.append(result)
+            progress.advance(int(result["num_rows"]))
+    return results
