@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theta_ray.config_pairs import HashtagPairs, Noise, Pairs
-from theta_ray.training.candidates import Finder, Row, to_table
-from theta_ray.training.groups import Limits, keep_lowest, num_pairs, ring, with_counts
-from theta_ray.training.pair_phases import _lanes
+from theta_ray.corpus.duplicates import find_repeats
+from theta_ray.training.candidates import Finder, Row, keys_of, to_table, words_of
+from theta_ray.training.dictionary import to_term
+from theta_ray.training.groups import CHILD, Limits, keep_lowest, num_pairs, ring, with_counts
+from theta_ray.training.pair_buckets import _lanes
 from theta_ray.training.pairing import limits_of, make_pairs
 from theta_ray.training.splits import limit_of_share, sides
 from theta_ray.training.views import TAG, cut_sentence, cut_title, fold_tag, noised, sentences, views
@@ -117,9 +119,9 @@ def test_a_ring_makes_as_many_pairs_as_there_are_and_none_twice(
 MEMBERS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12), st.integers(0, 10**6)), max_size=40)
 
 
-@given(MEMBERS, st.integers(1, 4), st.integers(1, 4), st.lists(st.integers(0, 40), max_size=3), st.booleans())
+@given(MEMBERS, st.integers(1, 4), st.integers(1, 4), st.lists(st.integers(0, 40), max_size=3))
 def test_what_a_group_keeps_does_not_depend_on_the_parts_in_which_it_comes(
-    members: list[tuple[str, int, int]], train: int, test: int, cuts: list[int], merges: bool
+    members: list[tuple[str, int, int]], train: int, test: int, cuts: list[int]
 ) -> None:
     columns: dict[str, Any] = {
         "key": [0] * len(members),
@@ -128,19 +130,18 @@ def test_what_a_group_keeps_does_not_depend_on_the_parts_in_which_it_comes(
         "order": [order for _, order, _ in members],
         "doc_id": [f"{number:07d}-{place}" for place, (_, _, number) in enumerate(members)],
         "split": [0] * len(members),
-        "words": [0] * len(members),
+        "row": list(range(len(members))),
         "thread": [None] * len(members),
     }
     table = to_table([]).schema.empty_table() if not members else pa.table(columns, schema=to_table([]).schema)
-    # copies of a text are on one side
-    table = with_counts(table, (table["order"].to_numpy() % 2).astype(np.int8))
-    limits = Limits(train, test, merges)
+    table = with_counts(table, np.arange(len(members)).astype(np.int8) % 2)
+    limits = Limits(train, test)
     whole = keep_lowest(table, limits)
     kept = table.slice(0, 0)
     edges = [0, *sorted(min(cut, len(members)) for cut in cuts), len(members)]
     for start, stop in itertools.pairwise(edges):
         kept = keep_lowest(pa.concat_tables([kept, table.slice(start, stop - start)]), limits)
-    names = [name for name in whole.column_names if name not in ("evicted", "copies")]
+    names = [name for name in whole.column_names if name != "evicted"]
     assert kept.select(names).to_pylist() == whole.select(names).to_pylist()
     assert sums_by_group(kept) == sums_by_group(whole) == Counter(group for group, _, _ in members)
 
@@ -148,7 +149,7 @@ def test_what_a_group_keeps_does_not_depend_on_the_parts_in_which_it_comes(
 def sums_by_group(kept: pa.Table) -> Counter[str]:
     found: Counter[str] = Counter()
     for row in kept.to_pylist():
-        found[row["group"]] += row["copies"] + row["evicted"]
+        found[row["group"]] += 1 + row["evicted"]
     return found
 
 
@@ -173,7 +174,7 @@ KINDS = ["dictionary", "hashtag", "ict", "label", "reply", "self", "thread", "ti
 
 
 @given(ROWS, st.sampled_from(KINDS), st.sampled_from(["author", "group", "text", "time"]), st.integers(1, 4), SEEDS)
-def test_every_candidate_is_in_a_pair_or_counted_and_no_document_on_both_sides(
+def test_every_candidate_is_in_a_pair_or_counted_and_no_words_are_on_both_sides(
     rows: list[Row], kind: str, by: str, cap: int, seed: int
 ) -> None:
     if kind in ("ict", "self", "title_body") and by == "group":
@@ -185,16 +186,20 @@ def test_every_candidate_is_in_a_pair_or_counted_and_no_document_on_both_sides(
     pairs = Pairs(**section)
     limit = limit_of_share(0.4)
     finder = Finder(pairs, limit)
-    table = to_table([candidate for row in rows for candidate in finder.find(row)])
-    side = sides(table["split"], limit)
-    kept = keep_lowest(with_counts(table, _lanes(table, side, kind)), limits_of(pairs))
+    table = to_table([candidate for number, row in enumerate(rows) for candidate in finder.find(row, number)])
+    is_copy = np.isin(table["row"].to_numpy(), find_repeats(keys_of(finder.digests, 0)).row)
+    num_copies = int((is_copy & (table["role"].to_numpy() == CHILD)).sum())
+    table = table.filter(pa.array(~is_copy))
+    kept = keep_lowest(with_counts(table, _lanes(table, sides(table["split"], limit), kind)), limits_of(pairs))
     paired = make_pairs(kept, sides(kept["split"], limit), pairs)
-    assert finder.num_candidates == paired.num_in_pairs + paired.dropped.total() + finder.dropped.total()
+    dropped = paired.dropped.total() + finder.dropped.total() + num_copies
+    assert finder.num_candidates == paired.num_in_pairs + dropped
     assert min([0, *paired.dropped.values()]) == 0
     documents: dict[str, set[str]] = {"train": set(), "test": set()}
     for row in paired.pairs.to_pylist():
         documents[row["split"]] |= {row["anchor_id"], row["positive_id"], *row["more_anchor_ids"]}
         assert (row["anchor_id"] == row["positive_id"]) == (kind in ("ict", "self", "title_body"))
-    assert not documents["train"] & documents["test"]
+    words = {row.doc_id: words_of(to_term(row.text) if kind == "dictionary" else row.text) for row in rows}
+    assert not {words[name] for name in documents["train"]} & {words[name] for name in documents["test"]}
     used = Counter(row["group"] for row in paired.pairs.to_pylist())
     assert kind in ("ict", "self", "title_body", "reply") or max([0, *used.values()]) <= max(cap, 2)

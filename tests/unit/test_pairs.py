@@ -98,8 +98,8 @@ def test_threads_pair_neighbours_in_time(tmp_path: Path) -> None:
     records += [{"id": "alone", "text": "alone", "thread": "s", "time": "2026-01-01"}]
     records += [{"id": "when", "text": "no time", "thread": "t"}]
     card, pairs = mine(pairs_config(tmp_path, records, {"kind": "thread", "split": NO_SPLIT}))
-    assert ids(pairs) == [("a", "b"), ("b", "c"), ("c", "b2")]
-    assert dropped(card) == {"alone": 1, "no_time": 1}
+    assert ids(pairs) == [("a", "b"), ("b", "c")]
+    assert dropped(card) == {"alone": 1, "near_duplicate": 1, "no_time": 1}
 
 
 def test_titles_and_sentences_need_something_to_be_cut_from(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from theta_ray.manifest import read_manifest
 from theta_ray.objects import list_names
 from theta_ray.training import mine_pairs, pair_phases
 from theta_ray.training.mine_pairs import make_job
+from theta_ray.training.pair_buckets import PairTask, pair_bucket
 
 TAGS = [f"tag{number}" for number in range(12)]
 
@@ -114,11 +115,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_manifest(tmp_path: Path, m
     config = whole.model_copy(update={"root": str(tmp_path / "stopped")})
     made: list[str] = []
 
-    def stops_at_third(task: pair_phases.PairTask) -> Any:
+    def stops_at_third(task: PairTask) -> Any:
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(task.name)
-        return pair_phases.pair_bucket(task)
+        return pair_bucket(task)
 
     with monkeypatch.context() as patch:
         patch.setattr(mine_pairs, "pair_bucket", stops_at_third)

@@ -1,7 +1,7 @@
 """What a document is a candidate for: the groups that it is in, or why it is left out.
 
-A candidate is a document in a group: its label, a tag, the parent that it answers, its thread, or its own words, where
-its copies meet. Each candidate ends in a pair or is counted under one reason.
+A candidate is a document in a group: its label, a tag, the parent that it answers, its thread, or by itself. Each
+candidate ends in a pair or is counted under one reason.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
-from theta_ray.config_pairs import OF_ONE_DOCUMENT, Pairs
+from theta_ray.config_pairs import Pairs
+from theta_ray.corpus.duplicates import Keys, to_keys
 from theta_ray.corpus.text import stream_safe
 from theta_ray.training.dictionary import Forms, to_term
 from theta_ray.training.groups import CANDIDATES, CHILD, PARENT
@@ -41,7 +43,7 @@ DROPPED = {
     "no_split_key": "nothing to split by: no author, no time",
     "crosses_split": "its pairs, or its tags, are on both sides of the split",
     "ambiguous": "the form of terms of several categories",
-    "near_duplicate": "the same words as another document of the group",
+    "near_duplicate": "the same words as an earlier document",
     "small_group": "its group has too few documents",
     "alone": "no other document of its group is on its side of the split",
     "no_parent": "what it answers is not in the corpus, or is left out itself",
@@ -70,8 +72,8 @@ class Candidate(NamedTuple):
     role: int
     order: int
     doc_id: str
+    row: int
     split: int | None
-    words: int
     thread: str | None
 
 
@@ -114,9 +116,11 @@ class Finder:
         self._group_number = functools.lru_cache(2**14)(lambda group: self._hash("group", group))
         self.num_candidates = 0
         self.dropped: Counter[str] = Counter()
+        self.digests: dict[int, bytes] = {}
+        """16 bytes over the words of each document that is a candidate or a parent, by its row."""
 
-    def find(self, row: Row) -> Iterator[Candidate]:
-        """Candidates of one document, and with replies the document as a parent."""
+    def find(self, row: Row, number: int) -> Iterator[Candidate]:
+        """Candidates of one document, and with replies the document as a parent; `number` is its row in the shard."""
         words, words_to_split = words_of(row.text), ""
         if self.pairs.kind == "dictionary":
             words = words_of(to_term(row.text))
@@ -126,26 +130,20 @@ class Finder:
         reason = self._reason(row, words)
         split = self._split_number(row, words_to_split or words) if reason is None else None
         if self.pairs.kind == "reply" and reason is None:
-            yield Candidate(row.doc_id, PARENT, 0, row.doc_id, split, self._hash(words), None)
+            self.digests[number] = _digest(words)
+            yield Candidate(row.doc_id, PARENT, 0, row.doc_id, number, split, None)
         if groups and reason is None and split is None and not self._splits_groups():
             reason = "no_split_key"
         if reason is not None:
             self.dropped[reason] += len(groups)
             return
+        self.digests[number] = _digest(words)
+        is_thread, is_reply = self.pairs.kind == "thread", self.pairs.kind == "reply"
+        thread = (row.context_id or row.parent_id) if is_reply else None
         for group in self._on_one_side(groups):
-            yield self._candidate(row, group, split, words)
-
-    def _candidate(self, row: Row, group: str, split: int | None, words: str) -> Candidate:
-        pairs = self.pairs
-        number = self._group_number(group) if self._splits_groups() else split
-        if pairs.kind == "thread":
-            order = of_time(row.created_at or 0)
-        else:
-            order = self._hash("" if pairs.kind in OF_ONE_DOCUMENT else group, words)
-        thread = (row.context_id or row.parent_id) if pairs.kind == "reply" else None
-        # elsewhere equal orders say that the words are equal
-        words_hash = self._hash(words) if pairs.kind in ("reply", "thread") else 0
-        return Candidate(group or _digest(words), CHILD, order, row.doc_id, number, words_hash, thread)
+            order = of_time(row.created_at or 0) if is_thread else self._hash(group, row.doc_id)
+            side = self._group_number(group) if self._splits_groups() else split
+            yield Candidate(group, CHILD, order, row.doc_id, number, side, thread)
 
     def _as_term(self, row: Row) -> tuple[Row, str]:
         """A document without a label as a form of a term: with its category, and the words that decide its side."""
@@ -216,12 +214,17 @@ def _thread(row: Row) -> list[str]:
 
 
 def _itself(row: Row) -> list[str]:
-    """One group for all copies of a text: its words."""
-    return [""]
+    return [row.doc_id]
 
 
-def _digest(words: str) -> str:
-    return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
+def _digest(words: str) -> bytes:
+    return hashlib.blake2b(words.encode(), digest_size=16).digest()
+
+
+def keys_of(digests: dict[int, bytes], shard: int) -> Keys:
+    """Keys of the documents of one shard, by their words."""
+    keys = to_keys(b"".join(digests.values()), shard)
+    return replace(keys, row=np.fromiter(digests, np.int32, len(digests)))
 
 
 def to_table(found: list[Candidate]) -> pa.Table:

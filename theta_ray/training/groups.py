@@ -25,10 +25,10 @@ CANDIDATES = pa.schema(
         pa.field("key", pa.uint64(), nullable=False),  # hash of the group: decides the bucket
         pa.field("group", pa.string(), nullable=False),
         pa.field("role", pa.int8(), nullable=False),
-        pa.field("order", pa.uint64(), nullable=False),  # hash of the words, or a time
+        pa.field("order", pa.uint64(), nullable=False),  # a hash, or a time
         pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),  # in its corpus shard
         pa.field("split", pa.uint64()),  # see splits.py
-        pa.field("words", pa.uint64(), nullable=False),  # hash of the words without links, mentions and tags
         pa.field("thread", pa.string()),
     ]
 )
@@ -40,8 +40,6 @@ class Limits:
 
     train: int
     test: int
-    merges: bool
-    """Whether candidates of equal order are copies of one text, of which the lowest id stays."""
 
     def by_lane(self) -> Indices:
         """[3], for train, test and parent."""
@@ -49,43 +47,30 @@ class Limits:
 
 
 def with_counts(candidates: pa.Table, lanes: NDArray[np.int8]) -> pa.Table:
-    """Fresh candidates: each stands for itself and has turned nobody away. A parent is no candidate itself."""
-    copies = (candidates["role"].to_numpy() == CHILD).astype(np.int64)
+    """Fresh candidates with their lanes, whose groups have turned nobody away."""
     candidates = candidates.append_column("lane", pa.array(lanes, pa.int8()))
-    candidates = candidates.append_column("copies", pa.array(copies))
-    return candidates.append_column("evicted", pa.array(np.zeros(len(copies), dtype=np.int64)))
+    return candidates.append_column("evicted", pa.array(np.zeros(len(lanes), dtype=np.int64)))
 
 
 def keep_lowest(candidates: pa.Table, limits: Limits) -> pa.Table:
-    """Of each group and lane the candidates of the lowest order, sorted; `copies` and `evicted` add up as before.
+    """Of each group and lane the candidates of the lowest order, sorted by group.
 
     Args:
-        candidates: columns of CANDIDATES with `lane`, `copies` (texts that a row stands for) and `evicted` (what its
-            group has turned away).
+        candidates: columns of CANDIDATES with `lane` and `evicted`: how many candidates its group has turned away,
+            which the rows of a group sum up to. A parent is no candidate.
         limits: how many stay.
     """
     by = [(name, "ascending") for name in ("group", "role", "order", "doc_id")]
     candidates = candidates.sort_by(by).combine_chunks()
     if not candidates.num_rows:
         return candidates
-    group = codes(candidates)
-    copies, evicted = (candidates[name].to_numpy() for name in ("copies", "evicted"))
-    if limits.merges:
-        role, order = candidates["role"].to_numpy(), candidates["order"].to_numpy()
-        first = np.flatnonzero(changes(group) | changes(role) | changes(order))
-        copies, evicted = np.add.reduceat(copies, first), np.add.reduceat(evicted, first)
-        candidates, group = candidates.take(first), group[first]
-    lanes = candidates["lane"].to_numpy()
+    group, lanes = codes(candidates), candidates["lane"].to_numpy()
     kept = ranks(group, lanes) < limits.by_lane()[lanes]
     starts = np.flatnonzero(changes(group))  # of rank 0, so they stay
-    turned_away = np.zeros(len(group), dtype=np.int64)
-    turned_away[starts] = np.add.reduceat(evicted + np.where(kept, 0, copies), starts)
-    candidates = _with(candidates, "copies", copies)
-    return _with(candidates, "evicted", turned_away).filter(pa.array(kept))
-
-
-def _with(table: pa.Table, name: str, values: Indices) -> pa.Table:
-    return table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    evicted = np.zeros(len(group), dtype=np.int64)
+    evicted[starts] = np.add.reduceat(candidates["evicted"].to_numpy() + ~kept, starts)
+    place = candidates.schema.get_field_index("evicted")
+    return candidates.set_column(place, "evicted", pa.array(evicted)).filter(pa.array(kept))
 
 
 def codes(candidates: pa.Table) -> Indices:

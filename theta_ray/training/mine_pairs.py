@@ -1,10 +1,11 @@
 """Stage `mine_pairs`: the corpus becomes pairs of an anchor and a positive.
 
 1. Read: each corpus shard becomes staged candidates, documents in their groups (candidates.py).
-2. Pair: each range of groups over all shards becomes one shard of pairs (groups.py, pairing.py). A shard's name holds a
+2. Resolve: of documents of the same words, in any shard, the first one stays.
+3. Pair: each range of groups over all shards becomes one shard of pairs (groups.py, pairing.py). A shard's name holds a
    digest of the corpus version, so one that is finished stays.
-3. Where the recipe asks for hard negatives: find them in the embeddings of the corpus (negatives.py).
-4. Commit: every candidate is in a pair or was dropped for one reason.
+4. Where the recipe asks for hard negatives: find them in the embeddings of the corpus (negatives.py).
+5. Commit: every candidate is in a pair or was dropped for one reason.
 
 The driver sees counts only: neither candidates nor pairs pass it. A rerun takes up what an interrupted run has staged
 and finished; the manifest's bytes are the same as without the interruption.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from theta_ray.config import Config
 from theta_ray.corpus import prepare, staging
+from theta_ray.corpus.duplicates import num_buckets
 from theta_ray.corpus.survey import Survey, look, partition_of
 from theta_ray.errors import StageError
 from theta_ray.lease import Lease, holding, is_held
@@ -30,18 +32,16 @@ from theta_ray.schemas import PAIRS
 from theta_ray.stale import against_other_fingerprints
 from theta_ray.store import Partition, Record, digest_of, fingerprint, finished_shards, read_records
 from theta_ray.training.candidates import merged
+from theta_ray.training.pair_buckets import PairTask, WriteTask, pair_bucket, stage_bucket, write_bucket
 from theta_ray.training.pair_checks import check_found, check_pairs, check_recipe
 from theta_ray.training.pair_phases import (
+    CopiesTask,
     PairsJob,
-    PairTask,
     ReadTask,
-    WriteTask,
     count_hours,
     find_candidates,
-    pair_bucket,
     read_patterns,
-    stage_bucket,
-    write_bucket,
+    resolve_copies,
 )
 from theta_ray.training.splits import NAMES, limit_of_hours, limit_of_share
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 Writing = TypeVar("Writing", bound=PairTask | WriteTask)
 STAGE = "mine_pairs"
+FOUND = ("num_rows", "num_staged", "num_keys", "num_candidates")
 NEGATIVE_FIGURES = ("negatives", "pairs_without_negatives", "pairs_without_vector")
 
 
@@ -159,17 +160,20 @@ def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCar
     shards = tuple(shard["shard"] for shard in corpus["shards"])
     with phases.measure("read"):
         if job.pairs.expand:
-            _map(read_patterns, [ReadTask(job, shard) for shard in shards], config, lease)
+            _map(read_patterns, [ReadTask(job, *each) for each in enumerate(shards)], config, lease)
         patterns = shards if job.pairs.expand else ()
-        summaries = _map(find_candidates, [ReadTask(job, shard, patterns) for shard in shards], config, lease)
-    found = {name: sum(summary[name] for summary in summaries) for name in ("num_rows", "num_staged", "num_candidates")}
+        summaries = _map(find_candidates, [ReadTask(job, *each, patterns) for each in enumerate(shards)], config, lease)
+    found = {name: sum(summary[name] for summary in summaries) for name in FOUND}
     dropped = dict(merged([summary["dropped"] for summary in summaries]))
     check_found(job, found["num_candidates"], found["num_staged"], dropped)
     by_time, share = job.pairs.split_by == "time", job.pairs.split.test_share
     limit = limit_of_hours(count_hours(summaries), share) if by_time else limit_of_share(share)
     buckets = max(1, -(-found["num_staged"] // job.pairs.shard_candidates))
+    copies = num_buckets(found["num_keys"])
+    with phases.measure("resolve"):
+        _map(resolve_copies, [CopiesTask(job, bucket, copies, shards) for bucket in range(copies)], config, lease)
     names = [f"part-{bucket:05d}-{digest}" for bucket in range(buckets)]
-    tasks = [PairTask(job, name, bucket, buckets, shards, limit) for bucket, name in enumerate(names)]
+    tasks = [PairTask(job, name, bucket, buckets, copies, shards, limit) for bucket, name in enumerate(names)]
     if negatives is None:
         with phases.measure("pair"):
             records = _write(pair_bucket, tasks, config, lease)

@@ -1,14 +1,18 @@
-"""The tasks of `mine_pairs`, each a function of a picklable description: read, then pair.
+"""The tasks of `mine_pairs` that read the corpus, each a function of a picklable description.
 
 1. `read_patterns` (dictionaries that are expanded): the terms with a wildcard of one corpus shard.
 2. `find_candidates`: one corpus shard becomes staged candidates, sorted by the hash of their groups.
-3. `pair_bucket`: one range of these hashes over all shards becomes one shard of pairs. Alive in memory: what is kept of
-   each group, and about 2^19 candidates on their way.
-   With hard negatives in between: `stage_bucket`, then negatives.py, then `write_bucket`.
+3. `resolve_copies`: one range of the hashes of words over all shards; all but the first document of the same words go,
+   whatever their groups, so that no text is on both sides of a split.
+
+What follows them is in pair_buckets.py.
 
     staging/<digest>/patterns/<corpus shard>.json    terms with a wildcard
                      candidates/<corpus shard>.parquet
+                     words/<corpus shard>.parquet    keys of the words, sorted
                      found/<corpus shard>.json       counts; its shard is read when it is there
+                     copies/00000.parquet            places of documents that repeat another, by range
+                     resolved/00000.json             counts; its range is resolved when it is there
                      pairs/<shard>.parquet           pairs that wait for their negatives
                      paired/<shard>.json             counts; its shard is paired when it is there
 """
@@ -18,34 +22,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from theta_ray.config_pairs import Pairs
 from theta_ray.corpus import staging
-from theta_ray.corpus.duplicates import bucket_range
+from theta_ray.corpus.duplicates import find_repeats, sort
 from theta_ray.errors import StageError
 from theta_ray.objects import access, join, open_filesystem
-from theta_ray.schemas import PAIRS
 from theta_ray.steps import reached
-from theta_ray.store import Partition, Record, ShardWriter, find_record
-from theta_ray.training.candidates import COLUMNS, Candidate, Finder, hours_of, rows_of, to_table
+from theta_ray.store import Partition
+from theta_ray.training.candidates import COLUMNS, Candidate, Finder, hours_of, keys_of, rows_of, to_table
 from theta_ray.training.dictionary import Forms, Pattern
-from theta_ray.training.groups import CANDIDATES, PARENT, PARENT_LANE, keep_lowest, with_counts
-from theta_ray.training.pairing import limits_of, make_pairs
-from theta_ray.training.splits import limit_of_share, sides
+from theta_ray.training.groups import CANDIDATES
+from theta_ray.training.splits import limit_of_share
 
 BATCH_ROWS = 4096
-if TYPE_CHECKING:
-    from theta_ray.training.negative_files import NegativesJob
-
-# Candidates that are gathered from several shards before the groups are cut to what they keep.
-MERGE_ROWS = 2**19
 
 
 @dataclass(frozen=True)
@@ -70,39 +64,24 @@ class ReadTask:
     """One corpus shard, and the shards whose patterns are forms to look for."""
 
     job: PairsJob
+    index: int
     shard: str
     pattern_shards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class PairTask:
-    """One bucket of candidates, and the shard of pairs that it becomes."""
+class CopiesTask:
+    """One range of the words of all shards."""
 
     job: PairsJob
-    name: str
     bucket: int
     buckets: int
     shards: tuple[str, ...]
-    limit: int | None
-    """Of the split (splits.py)."""
-
-
-@dataclass(frozen=True)
-class WriteTask:
-    """A bucket whose pairs are staged, and the negatives that were found for them."""
-
-    pair: PairTask
-    negatives: NegativesJob
-
-    @property
-    def job(self) -> PairsJob:
-        """Of the pairs."""
-        return self.pair.job
 
     @property
     def name(self) -> str:
-        """Of the shard."""
-        return self.pair.name
+        """Of what is staged for it."""
+        return f"{self.bucket:05d}"
 
 
 def read_patterns(task: ReadTask) -> dict[str, Any]:
@@ -132,15 +111,17 @@ def find_candidates(task: ReadTask) -> dict[str, Any]:
     found: list[Candidate] = []
     num_rows = 0
     for batch in _batches(job.corpus, task.shard, list(COLUMNS)):
+        for number, row in enumerate(rows_of(batch), start=num_rows):
+            found += finder.find(row, number)
         num_rows += batch.num_rows
-        for row in rows_of(batch):
-            found += finder.find(row)
     table = to_table(found)
     with staging.writing(job.staged("candidates", task.shard, "parquet"), CANDIDATES) as writer:
         writer.write_table(table, row_group_size=staging.KEYS_PER_GROUP)
+    staging.write_keys(job.staged("words", task.shard, "parquet"), sort(keys_of(finder.digests, task.index)))
     summary = {
         "num_rows": num_rows,
         "num_staged": table.num_rows,
+        "num_keys": len(finder.digests),
         "num_candidates": finder.num_candidates,
         "dropped": dict(finder.dropped),
         "hours": sorted(hours_of(table).items()) if job.pairs.split_by == "time" else [],
@@ -172,96 +153,16 @@ def _batches(corpus: Partition, shard: str, columns: list[str]) -> Iterator[pa.T
                 yield pa.Table.from_batches([batch]).select(columns)
 
 
-def pair_bucket(task: PairTask) -> Record:
-    """Create one shard of pairs and its record."""
-    job = task.job
-    finished = find_record(job.partition, task.name)
-    if finished is not None:
-        return finished
-    pairs, details = _pair(task)
-    return _publish(task, pairs, details)
-
-
-def stage_bucket(task: PairTask) -> dict[str, Any]:
-    """Stage the pairs of a bucket; how many there are."""
-    uri = task.job.staged("paired", task.name)
+def resolve_copies(task: CopiesTask) -> dict[str, Any]:
+    """Stage the places of documents whose words an earlier one has; how many documents there were."""
+    uri = task.job.staged("resolved", task.name)
     found = staging.read_json(uri)
     if found is None:
-        pairs, details = _pair(task)
-        with staging.writing(task.job.staged("pairs", task.name, "parquet"), PAIRS) as writer:
-            writer.write_table(pairs)
-        found = {"num_rows": pairs.num_rows, "details": details}
+        keys = staging.read_keys(task.job.staging, "words", task.shards, (task.bucket, task.buckets))
+        staging.write_repeats(task.job.staged("copies", task.name, "parquet"), find_repeats(keys))
+        found = {"num_rows": len(keys)}
         staging.write_json(uri, found)
-    return {"num_rows": found["num_rows"]}
-
-
-def write_bucket(task: WriteTask) -> Record:
-    """Create one shard of staged pairs with their negatives, and its record."""
-    from theta_ray.training.negatives import read_negatives
-
-    job, name = task.job, task.name
-    found, uri = staging.read_json(job.staged("paired", name)), job.staged("pairs", name, "parquet")
-    if found is None:
-        raise StageError(f"{job.staging}: lost the pairs of {name}; rerun to make them again")
-    fs, path = open_filesystem(uri)
-    with access(uri):
-        pairs = pq.read_table(path, filesystem=fs, partitioning=None)
-    place = PAIRS.get_field_index("negative_ids")
-    return _publish(
-        task.pair, pairs.set_column(place, PAIRS.field(place), read_negatives(task.negatives, uri)), found["details"]
-    )
-
-
-def _publish(task: PairTask, pairs: pa.Table, details: dict[str, Any]) -> Record:
-    with ShardWriter(task.job.partition, task.name, PAIRS) as writer:
-        writer.write(pairs)
-        return writer.publish(details=details, epoch=task.job.epoch)
-
-
-def _pair(task: PairTask) -> tuple[pa.Table, dict[str, Any]]:
-    """Pairs of a bucket, and the counts for its record."""
-    job = task.job
-    kept, num_candidates = _keep(task)
-    paired = make_pairs(kept, sides(kept["split"], task.limit), job.pairs)
-    counted = paired.num_in_pairs + paired.dropped.total()
-    if counted != num_candidates:
-        where = job.partition.at(task.name)
-        raise StageError(f"{where}: {num_candidates} candidates in, {counted} counted; report this as a bug")
-    return paired.pairs, {"num_candidates": num_candidates, **paired.details()}
-
-
-def _keep(task: PairTask) -> tuple[pa.Table, int]:
-    """What the groups of a bucket keep, and how many candidates there were."""
-    limits = limits_of(task.job.pairs)
-    kept = with_counts(CANDIDATES.empty_table(), np.zeros(0, dtype=np.int8))
-    waiting: list[pa.Table] = []
-    num_candidates = 0
-    for shard in task.shards:
-        found = _read_bucket(task, shard)
-        found = with_counts(found, _lanes(found, sides(found["split"], task.limit), task.job.pairs.kind))
-        num_candidates += int(pc.sum(found["copies"]).as_py() or 0)
-        waiting.append(found)
-        if sum(part.num_rows for part in waiting) >= MERGE_ROWS:
-            kept, waiting = keep_lowest(pa.concat_tables([kept, *waiting]), limits), []
-    return keep_lowest(pa.concat_tables([kept, *waiting]), limits), num_candidates
-
-
-def _lanes(found: pa.Table, side: NDArray[np.int8], kind: str) -> NDArray[np.int8]:
-    if kind == "thread":
-        return np.zeros(found.num_rows, dtype=np.int8)  # the earliest posts, on whatever side
-    is_parent = found["role"].to_numpy() == PARENT
-    return np.where(is_parent, np.int8(PARENT_LANE), side).astype(np.int8)
-
-
-def _read_bucket(task: PairTask, shard: str) -> pa.Table:
-    uri = task.job.staged("candidates", shard, "parquet")
-    start, stop = bucket_range(task.bucket, task.buckets)
-    limits = pc.field("key") >= pa.scalar(start, pa.uint64())
-    if stop is not None:
-        limits &= pc.field("key") < pa.scalar(stop, pa.uint64())
-    fs, path = open_filesystem(uri)
-    with access(uri):
-        return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
+    return found
 
 
 def count_hours(summaries: list[dict[str, Any]]) -> Counter[int]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from theta_ray.config_pairs import OF_ONE_DOCUMENT, Pairs
@@ -46,13 +45,13 @@ def limits_of(pairs: Pairs) -> Limits:
     """How many candidates a group needs for its pairs, on each side of the split."""
     train, test = caps_of(pairs)
     if pairs.kind in OF_ONE_DOCUMENT:
-        return Limits(1, 1, merges=True)
+        return Limits(1, 1)
     if pairs.kind == "reply":
-        return Limits(train, test, merges=True)
+        return Limits(train, test)
     if pairs.kind == "thread":
-        return Limits(pairs.max_pairs_per_group + 1, 0, merges=False)
+        return Limits(pairs.max_pairs_per_group + 1, 0)
     width = pairs.hashtag.posts_per_anchor
-    return Limits(train + width, test + width, merges=True)
+    return Limits(train + width, test + width)
 
 
 def caps_of(pairs: Pairs) -> tuple[int, int]:
@@ -79,11 +78,9 @@ def make_pairs(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
 
 
 def _of_one_document(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
-    places = np.arange(kept.num_rows)
-    dropped = Counter(near_duplicate=int(_sum(kept, "copies") - kept.num_rows + _sum(kept, "evicted")))
-    none = pa.nulls(kept.num_rows, pa.string())
+    places, none = np.arange(kept.num_rows), pa.nulls(kept.num_rows, pa.string())
     table = _table(kept, (places[:, None], places), none, sides, pairs.kind)
-    return Paired(table, kept.num_rows, dropped, kept.num_rows)
+    return Paired(table, kept.num_rows, num_groups=kept.num_rows)
 
 
 def _of_groups(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
@@ -97,9 +94,8 @@ def _of_groups(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
     dropped: Counter[str] = Counter()
     minimum = pairs.hashtag.min_tag_count if pairs.kind == "hashtag" else 2
     is_small = totals < minimum
-    copies, evicted = (kept[name].to_numpy() for name in ("copies", "evicted"))
-    dropped["small_group"] = int((copies + evicted)[is_small].sum())
-    dropped["near_duplicate"] = int((copies - 1)[~is_small].sum())
+    evicted = kept["evicted"].to_numpy()
+    dropped["small_group"] = int((1 + evicted)[is_small].sum())
     dropped["over_cap"] = int(evicted[~is_small].sum())
 
     width = pairs.hashtag.posts_per_anchor
@@ -121,27 +117,19 @@ def _of_groups(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
 def _replies(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
     """A parent with each of its replies."""
     group = codes(kept)
-    is_child, words = kept["role"].to_numpy() == CHILD, kept["words"].to_numpy()
-    copies, evicted = (kept[name].to_numpy() for name in ("copies", "evicted"))
+    is_child, evicted = kept["role"].to_numpy() == CHILD, kept["evicted"].to_numpy()
     starts = changes(group)
     first = np.maximum.accumulate(np.where(starts, np.arange(len(group)), 0))
     has_parent = (kept["role"].to_numpy() == PARENT)[first]
     dropped = Counter(
-        no_parent=int((copies + evicted)[~has_parent].sum()),
-        near_duplicate=int((copies - 1)[has_parent & is_child].sum()),
+        no_parent=int((1 + evicted)[~has_parent].sum()),
         over_cap=int(evicted[has_parent].sum()),
     )
     found = np.flatnonzero(has_parent & is_child)
-    reasons = {
-        "near_duplicate": words[found] == words[first[found]],
-        "no_split_key": sides[first[found]] < 0,
-        "crosses_split": sides[found] != sides[first[found]],
-    }
-    taken = np.zeros(len(found), dtype=bool)
-    for reason, is_so in reasons.items():
-        dropped[reason] += int((is_so & ~taken).sum())
-        taken |= is_so
-    positives = found[~taken]
+    side, side_of_parent = sides[found], sides[first[found]]
+    dropped["no_split_key"] = int((side_of_parent < 0).sum())
+    dropped["crosses_split"] = int(((side_of_parent >= 0) & (side != side_of_parent)).sum())
+    positives = found[side == side_of_parent]
     parents = first[positives]
     table = _table(kept, (parents[:, None], positives), kept["thread"].take(pa.array(positives)), sides, pairs.kind)
     largest = _totals(kept, group)[1]
@@ -150,36 +138,31 @@ def _replies(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
 
 def _neighbours(kept: pa.Table, sides: NDArray[np.int8], pairs: Pairs) -> Paired:
     """Each post of a thread with the one after it, by time."""
-    group, words = codes(kept), kept["words"].to_numpy()
+    group = codes(kept)
     places = np.arange(len(group) - 1)
     together = group[1:] == group[:-1]
-    alike, crosses = words[1:] == words[:-1], sides[1:] != sides[:-1]
-    anchors = places[together & ~alike & ~crosses]
+    crosses = sides[1:] != sides[:-1]
+    anchors = places[together & ~crosses]
     used = np.zeros(len(group), dtype=bool)
     used[anchors] = used[anchors + 1] = True
-    # of a document in no pair: its neighbours are copies, else on the other side, else it has none
-    near_copy = _either(together & alike)
-    crossing = _either(together & ~alike & crosses)
+    # of a document in no pair: its neighbours are on the other side, or it has none
+    between = together & crosses
+    crossing = np.append(between, False) | np.insert(between, 0, False)
     dropped = Counter(
-        near_duplicate=int((~used & near_copy).sum()),
-        crosses_split=int((~used & ~near_copy & crossing).sum()),
-        alone=int((~used & ~near_copy & ~crossing).sum()),
-        over_cap=int(_sum(kept, "evicted")),
+        crosses_split=int((~used & crossing).sum()),
+        alone=int((~used & ~crossing).sum()),
+        over_cap=int(kept["evicted"].to_numpy().sum()),
     )
     table = _table(kept, (anchors[:, None], anchors + 1), kept["group"].take(pa.array(anchors)), sides, pairs.kind)
     largest = _totals(kept, group)[1]
     return Paired(table, int(used.sum()), dropped, len(np.unique(group[anchors])), largest)
 
 
-def _either(between: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[N], whether something holds between a row and the one before or after it, from [N - 1]."""
-    return np.append(between, False) | np.insert(between, 0, False)
-
-
 def _totals(kept: pa.Table, group: Indices) -> tuple[Indices, tuple[int, str]]:
     """[N], candidates of each row's group before any was turned away; and the largest group."""
     starts = np.flatnonzero(changes(group))
-    sums = np.add.reduceat(kept["copies"].to_numpy() + kept["evicted"].to_numpy(), starts)
+    is_child = kept["role"].to_numpy() == CHILD
+    sums = np.add.reduceat(is_child + kept["evicted"].to_numpy(), starts)
     most = int(np.argmax(sums))
     name = kept["group"][int(starts[most])].as_py() if sums[most] >= MINIMUM else ""
     return np.repeat(sums, np.diff(np.append(starts, len(group)))), (int(sums[most]), name)
@@ -205,7 +188,3 @@ def _table(
         "split": pa.array(NAMES).take(pa.array(sides[positives])),
     }
     return pa.table([columns[field.name] for field in PAIRS], schema=PAIRS)
-
-
-def _sum(kept: pa.Table, name: str) -> int:
-    return int(pc.sum(kept[name]).as_py() or 0)
