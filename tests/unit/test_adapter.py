@@ -277,3 +277,16 @@ def test_a_pooler_is_part_of_the_model(tmp_path: Path, method: str) -> None:
     expected = unit(model(input_ids=ids).pooler_output.detach().numpy())
     vectors = embed(base, place.path) if method == "lora" else embed(place.at("merged"))
     assert np.abs(vectors[0] - expected[0]).max() < 1e-5
+
+
+def test_a_merged_folder_is_in_float32_and_says_nothing_of_where_its_base_lay(bert: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    base, place = Path(shutil.copytree(bert, tmp_path / "base")), partition(tmp_path)
+    config = json.loads((base / "config.json").read_text())
+    del config["dtype"]
+    (base / "config.json").write_text(json.dumps({**config, "torch_dtype": "bfloat16", "_name_or_path": "/home/me/b"}))
+    commit_adapter(place, train(base), merged=True)
+    theirs = SentenceTransformer(place.at("merged"), device="cpu").encode(SENTENCES)
+    assert np.abs(np.asarray(theirs) - embed(base, place.path)).max() < 1e-5
+    assert "/home/me" not in Path(place.at("merged", "config.json")).read_text()
