@@ -28,7 +28,8 @@ BLOCK_QUERIES = 512
 # Twice what float32 can be wrong by, at 4,096 values.
 ROUNDING = 1e-5
 DIGITS = 7
-MEASURED_AT_ONCE = 2**14
+# Pairs whose vectors stay in a core's cache.
+MEASURED_AT_ONCE = 2**9
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,11 @@ def _worst(near: Near, num_queries: int, k: int) -> npt.NDArray[np.float32]:
 def _within_reach(cosines_QT: torch.Tensor, worst_Q: torch.Tensor, k: int) -> tuple[Int64, Int64]:
     """Queries and texts, by query, that may be among the k nearest, whatever rounding has done."""
     limit_Q = worst_Q
-    if k < cosines_QT.shape[1]:
+    if k < cosines_QT.shape[1] and worst_Q.isneginf().any():
         limit_Q = torch.maximum(limit_Q, cosines_QT.topk(k, dim=1).values[:, -1])
     reached = (cosines_QT >= limit_Q[:, None] - ROUNDING) & (cosines_QT > -torch.inf)
-    query, text = reached.nonzero(as_tuple=True)
-    return query.numpy(), text.numpy()
+    query, text = np.divmod(np.flatnonzero(reached.numpy()), cosines_QT.shape[1])  # nonzero takes eight times as long
+    return query, text
 
 
 def _measured(
