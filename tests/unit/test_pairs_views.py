@@ -11,7 +11,7 @@ import pytest
 from theta_ray.config_pairs import Noise, Pairs
 from theta_ray.training.candidates import words_of
 from theta_ray.training.dictionary import Forms, Pattern, to_regex, to_term
-from theta_ray.training.views import cut_title, hash_document, noised, sentences, views
+from theta_ray.training.views import cut_title, hash_document, negative_view, noised, sentences, views
 
 ALWAYS: dict[str, Any] = {"share": 1, "drop": 0, "strip": 0, "mask": 0}
 
@@ -80,6 +80,17 @@ def test_a_title_is_what_stands_before_the_first_blank_line() -> None:
 def test_other_kinds_are_read_as_they_are(kind: Any) -> None:
     texts = ("an #anchor *", "a #positive")
     assert views(kind, texts, "anchor", np.random.default_rng(0), Pairs(kind=kind)) == texts
+
+
+def test_a_hard_negative_has_the_form_of_a_positive() -> None:
+    def seen(kind: Any, text: str) -> set[str]:
+        return {negative_view(kind, text, np.random.default_rng(n), Pairs(kind=kind)) for n in range(200)}
+
+    assert seen("hashtag", "a #flu") == {"a #flu", "a", "a flu", "a <mask>"}
+    assert seen("dictionary", "*migrant*") == {"migrant"}
+    assert seen("title_body", "Title\n\nBody") == {"Body"}
+    assert seen("title_body", "only a title") == {"only a title"}
+    assert seen("reply", "a #flu *") == {"a #flu *"}
 
 
 def test_words_are_what_remains_without_links_mentions_tags_and_case() -> None:

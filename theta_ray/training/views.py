@@ -54,6 +54,16 @@ def views(
     return anchor, positive
 
 
+def negative_view(kind: str, text: str, rng: np.random.Generator, settings: Pairs) -> str:
+    """The text of a hard negative, in the form that positives of this kind have: else the form gives it away."""
+    if kind == "hashtag":
+        return noised(text, None, rng, settings.hashtag.noise.model_copy(update={"all_tags": True}))
+    if kind == "title_body":
+        cut = cut_title(text)
+        return cut[1] if cut else text
+    return to_term(text) if kind == "dictionary" else text
+
+
 def hash_document(posts: Sequence[str]) -> str:
     """One text of several posts of a tag."""
     return "\n".join(posts)
