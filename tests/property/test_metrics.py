@@ -87,6 +87,18 @@ def test_a_constant_gain_has_no_spread_since_resamples_are_paired(values: list[f
     assert found == pytest.approx((gain, gain, gain), abs=1e-9)
 
 
+@settings(max_examples=20)
+@given(st.integers(20, 100), st.integers(2, 20), st.integers(0, 99))
+def test_the_interval_of_mutual_information_holds_it_though_repeated_texts_raise_it(
+    num_texts: int, num_labels: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    label = generator.integers(0, num_labels, num_texts)
+    cluster = np.where(generator.random(num_texts) < 0.5, label, generator.integers(0, num_labels, num_texts))
+    found = estimate(metrics.normalized_mutual_information, [label, cluster], SETTINGS, is_biased=True)
+    assert found.low <= found.value <= found.high
+
+
 @given(st.integers(2, 30), st.integers(1, 6), st.integers(0, 99))
 def test_rotations_leave_the_spread_as_it_is(num_texts: int, dim: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -41,9 +41,19 @@ def resampled_weights(num_queries: int, num_resamples: int, seed: int) -> Iterat
         yield np.bincount(drawn.ravel(), minlength=count * num_queries).reshape(count, num_queries).astype(np.float64)
 
 
-def estimate(statistic: Statistic, columns: Sequence[npt.NDArray[np.generic]], settings: Evaluation) -> Estimate:
-    """A statistic of some queries and its interval."""
-    return _estimate(lambda weights: statistic(weights, *columns), len(columns[0]), settings)
+def estimate(
+    statistic: Statistic,
+    columns: Sequence[npt.NDArray[np.generic]],
+    settings: Evaluation,
+    *,
+    is_biased: bool = False,
+) -> Estimate:
+    """A statistic of some queries and its interval.
+
+    `is_biased` says that repeated queries alone change the statistic, as they do mutual information, which they raise:
+    the interval is then moved by what the mean of the resamples is off (Efron and Tibshirani 1993, section 10.2).
+    """
+    return _estimate(lambda weights: statistic(weights, *columns), len(columns[0]), settings, is_biased)
 
 
 def estimate_difference(
@@ -51,14 +61,18 @@ def estimate_difference(
     tuned: Sequence[npt.NDArray[np.generic]],
     base: Sequence[npt.NDArray[np.generic]],
     settings: Evaluation,
+    *,
+    is_biased: bool = False,
 ) -> Estimate:
-    """Tuned minus base on the same queries, each resample holding the same queries of both."""
+    """Tuned minus base on the same queries, each resample holding the same queries of both; else as `estimate`."""
     if len(tuned[0]) != len(base[0]):
         raise ValueError(f"tuned has {len(tuned[0])} queries and base {len(base[0])}: both must be of the same split")
-    return _estimate(lambda w: statistic(w, *tuned) - statistic(w, *base), len(tuned[0]), settings)
+    return _estimate(lambda w: statistic(w, *tuned) - statistic(w, *base), len(tuned[0]), settings, is_biased)
 
 
-def _estimate(of_weights: Callable[[Values], Values], num_queries: int, settings: Evaluation) -> Estimate:
+def _estimate(
+    of_weights: Callable[[Values], Values], num_queries: int, settings: Evaluation, is_biased: bool
+) -> Estimate:
     value = float(of_weights(np.ones((1, num_queries)))[0])
     parts = [of_weights(w) for w in resampled_weights(num_queries, settings.num_resamples, settings.seed)]
     resampled = np.concatenate(parts)
@@ -67,4 +81,5 @@ def _estimate(of_weights: Callable[[Values], Values], num_queries: int, settings
         return Estimate(value, np.nan, np.nan)
     tail = (1 - settings.confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high))
+    bias = float(resampled.mean()) - value if is_biased else 0.0
+    return Estimate(value, float(low) - bias, float(high) - bias)

@@ -50,6 +50,8 @@ class Metric:
     statistic: Statistic
     is_better: int = 1
     """1: higher is better, -1: lower, 0: neither."""
+    is_biased: bool = False
+    """Whether repeated queries alone change it (bootstrap.py)."""
 
 
 METRICS = {
@@ -62,7 +64,7 @@ METRICS = {
     "spearman": Metric(("cosine", "score"), metrics.spearman),
     "triplet_accuracy": Metric(("triplet",), metrics.weighted_mean),
     "knn_accuracy": Metric(("knn",), metrics.weighted_mean),
-    "nmi": Metric(("label", "cluster"), metrics.normalized_mutual_information),
+    "nmi": Metric(("label", "cluster"), metrics.normalized_mutual_information, is_biased=True),
 }
 SPREAD = ("uniformity", "effective_rank", "mean_cosine")
 
@@ -187,7 +189,8 @@ def summarise(scores: Scores, settings: Evaluation) -> dict[str, dict[str, Any]]
     for name, metric in METRICS.items():
         if metric.columns[0] in scores.columns:
             columns = [scores.columns[column] for column in metric.columns]
-            found[name] = {**_told(estimate(metric.statistic, columns, settings)), "num_queries": len(columns[0])}
+            told = _told(estimate(metric.statistic, columns, settings, is_biased=metric.is_biased))
+            found[name] = {**told, "num_queries": len(columns[0])}
     return found | {name: {"value": _number(getattr(scores.spread, name))} for name in SPREAD}
 
 
@@ -205,7 +208,7 @@ def compare(base: Scores, tuned: Scores, settings: Evaluation) -> dict[str, dict
             continue
         metric = METRICS[name]
         both = [[scores.columns[column] for column in metric.columns] for scores in (tuned, base)]
-        difference = estimate_difference(metric.statistic, both[0], both[1], settings)
+        difference = estimate_difference(metric.statistic, both[0], both[1], settings, is_biased=metric.is_biased)
         row["difference"] = _told(difference)
         if metric.is_better:
             row["verdict"] = _verdict(difference, metric.is_better)
