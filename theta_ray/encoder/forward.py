@@ -107,7 +107,8 @@ def choose_forward(model: Any, pad_id: int, precision: str, *, trains: bool = Fa
             if problem is None:
                 model.set_attn_implementation(path)
                 if trains:
-                    return PackedForward(model), Kernels("grouped", "torch", "training", difference)
+                    why = "; ".join([*reasons, "training"])
+                    return PackedForward(model), Kernels("grouped", "torch", why, difference)
                 linears, final, more = _choose_linears(model, probe, (path, precision))
                 name = path.removeprefix("theta_ray_")
                 reason = "; ".join([*reasons, *more]) or "the fastest here"
