@@ -38,12 +38,12 @@ def labelled(*labels: str) -> list[dict[str, Any]]:
         (
             labelled("x", "y"),
             {"kind": "label", "split": {"test_share": 0.001}},
-            "the test split by text is empty; change pairs.split.test_share, pairs.split.by or pairs.seed",
+            "split by text is empty .groups with pairs: 2.; change pairs.split.test_share, pairs.split.by or pairs.seed",
         ),
         (
             labelled("x", "y"),
             {"kind": "self", "split": {"test_share": 0.9999}},
-            "the train split by text is empty; change",
+            "the train split by text is empty .groups with pairs: 12.; change",
         ),
         ([{"id": "a", "text": "no label"}], {"kind": "label"}, "no document has label, which pairs.kind label needs"),
         (labelled("x"), {"kind": "hashtag"}, "no document has tags, which pairs.kind hashtag needs"),
@@ -54,9 +54,9 @@ def labelled(*labels: str) -> list[dict[str, Any]]:
             "no pairs of kind reply .dropped: no_parent 1.; choose another kind or split",
         ),
         (
-            [{"id": "a", "text": "http://t.co/1"}, {"id": "b", "text": "RT @x: yes"}],
+            [{"id": "a", "text": "http://t.co/1"}, {"id": "b", "text": "RT @x: #yes"}],
             {"kind": "self"},
-            "all 2 candidates were left out, most for (repost|few_words): ",
+            "all 2 candidates were left out, most for few_words: ",
         ),
         (
             labelled("x", "y"),

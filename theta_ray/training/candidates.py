@@ -94,9 +94,9 @@ def words_of(text: str) -> str:
     return " ".join(WORD.findall(folded))
 
 
-def is_repost(row: Row) -> bool:
-    """By its kind, or by how it begins."""
-    return row.kind == "repost" or RETWEET.match(row.text) is not None
+def is_repost(row: Row, kind: str) -> bool:
+    """By its kind. Among hashtags also by how it begins; elsewhere only a repost of a text that is there is a loss."""
+    return row.kind == "repost" or (kind == "hashtag" and RETWEET.match(row.text) is not None)
 
 
 class Finder:
@@ -161,7 +161,7 @@ class Finder:
     def _reason(self, row: Row, words: str) -> str | None:
         kind = self.pairs.kind
         checks = (
-            ("repost", is_repost(row)),
+            ("repost", is_repost(row, kind)),
             ("few_words", len(words.split(" ")) < self.pairs.min_words or not words),
             ("no_body", kind == "title_body" and cut_title(row.text) is None),
             ("one_sentence", kind == "ict" and len(sentences(row.text)) < 2),

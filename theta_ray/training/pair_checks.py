@@ -89,4 +89,5 @@ def check_pairs(job: PairsJob, counts: dict[str, Any], largest: tuple[int, str])
     for side in ("train", "test") if pairs.split.test_share else ("train",):
         if not counts[f"num_{side}"]:
             hint = "change pairs.split.test_share, pairs.split.by or pairs.seed"
-            raise InputError(f"{where}: the {side} split by {pairs.split_by} is empty; {hint}")
+            among = f"groups with pairs: {counts['num_groups']:,}"
+            raise InputError(f"{where}: the {side} split by {pairs.split_by} is empty ({among}); {hint}")
