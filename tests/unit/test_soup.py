@@ -141,6 +141,17 @@ def test_adapters_that_are_more_than_two_factors_are_refused(
         read_factors(folder)
 
 
+@pytest.mark.parametrize(
+    "config", [{"alpha_pattern": {"(": 1}}, {"alpha_pattern": [1]}, {"lora_alpha": "\u001b"}], ids=str
+)
+def test_scales_that_make_no_sense_are_an_error_of_the_user(bert: Path, tmp_path: Path, config: dict[str, Any]) -> None:
+    folder = save_by_peft(AutoModel.from_pretrained(bert), tmp_path / "adapter", TARGETS)
+    change_json(folder / "adapter_config.json", **config)
+    with pytest.raises(InputError, match="make no scale .*; save the adapter again") as caught:
+        read_factors(folder)
+    assert str(caught.value).isprintable()
+
+
 def test_a_projection_cannot_be_averaged(bert: Path, tmp_path: Path) -> None:
     commit_adapter(partition(tmp_path), train(bert, projection=8))
     with pytest.raises(InputError, match="a projection cannot be averaged"):

@@ -28,6 +28,7 @@ from theta_ray.encoder.contract import SETTINGS, model_name, read_contract
 from theta_ray.encoder.model_files import read_json
 from theta_ray.errors import ConfigError, InputError, ThetaError
 from theta_ray.store import canonical_json
+from theta_ray.terminal import escaped
 
 BEFORE = "base_model.model."
 A, B = ".lora_A.weight", ".lora_B.weight"
@@ -96,10 +97,14 @@ def read_factors(folder: Path) -> dict[str, Factors]:
     if not layers or tensors.keys() != expected or any(tensor.ndim != 2 for tensor in tensors.values()):
         first = next(iter(sorted(tensors.keys() ^ expected)), "a factor that is no matrix")
         raise InputError(f"{folder}: {first} is no factor of a linear layer; take adapters of plain LoRA")
-    return {
-        layer: Factors(tensors[layer + A].float(), tensors[layer + B].float(), _scale(config, layer, tensors))
-        for layer in sorted(layers)
-    }
+    try:
+        return {
+            layer: Factors(tensors[layer + A].float(), tensors[layer + B].float(), _scale(config, layer, tensors))
+            for layer in sorted(layers)
+        }
+    except (re.error, ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        why = f"its ranks, lora_alpha and alpha_pattern make no scale ({escaped(str(error))})"
+        raise InputError(f"{folder}: {why}; save the adapter again") from error
 
 
 def _scale(config: dict[str, Any], layer: str, tensors: dict[str, torch.Tensor]) -> float:
