@@ -38,7 +38,7 @@ def labelled(*labels: str) -> list[dict[str, Any]]:
         (
             labelled("x", "y"),
             {"kind": "label", "split": {"test_share": 0.001}},
-            "split by text is empty .groups with pairs: 2.; change pairs.split.test_share, pairs.split.by or pairs.seed",
+            "test split by text is empty .groups with pairs: 2.; change .*.test_share, pairs.split.by or pairs.seed",
         ),
         (
             labelled("x", "y"),
