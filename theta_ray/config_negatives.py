@@ -22,11 +22,11 @@ class Negatives(Strict):
     first_rank: Annotated[int, Field(ge=1)] = 10
     last_rank: Annotated[int, Field(ge=1)] = 100
     """Ranks to choose from, the nearest text being 1. Nearer ones are too often right answers that nobody marked."""
-    relative_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    relative_margin: Annotated[float, Field(ge=0, lt=1)] | None = 0.05
     """A negative is at most (1 - this) times as similar to the anchor as the positive is; 0.05 is the 95 % rule of
-    NV-Retriever (Moreira et al. 2024)."""
-    margin: Annotated[float, Field(ge=0, le=2)] = 0
-    """A negative is less similar to the anchor than the positive by at least this."""
+    NV-Retriever (Moreira et al. 2024). None: no such rule, where labels are sure that a negative is one."""
+    margin: Annotated[float, Field(ge=0, le=2)] | None = None
+    """A negative is less similar to the anchor than the positive by at least this. None: no such rule."""
     choose: Choose = "random"
     """Of the ranks that the margins leave: any, by the seed, or the nearest."""
     share: Annotated[float, Field(gt=0, le=1)] = 1

@@ -95,8 +95,8 @@ RULES = st.builds(
     st.integers(1, 5),
     st.integers(0, 8),
     st.integers(1, 3),
-    st.sampled_from([0, 0.05, 0.5]),
-    st.sampled_from([0, 0.1]),
+    st.sampled_from([None, 0, 0.05, 0.5]),
+    st.sampled_from([None, 0, 0.1]),
     st.sampled_from(["random", "hardest"]),
     st.integers(0, 9),
 )
@@ -120,8 +120,11 @@ def test_every_negative_keeps_its_rank_and_both_margins(rules: Negatives, seed: 
             (similarity, doc)
             for rank, (similarity, doc) in enumerate(zip(mine.similarity, mine.doc, strict=True), start=1)
             if rules.first_rank <= rank <= rules.last_rank
-            and similarity <= positive[pair] - rules.margin
-            and similarity <= positive[pair] - rules.relative_margin * abs(positive[pair])
+            and (rules.margin is None or positive[pair] - similarity >= rules.margin)
+            and (
+                rules.relative_margin is None
+                or similarity <= positive[pair] - rules.relative_margin * abs(positive[pair])
+            )
         ]
         taken = chosen.take(chosen.query == pair)
         found = list(zip(taken.similarity, taken.doc, strict=True))

@@ -97,8 +97,7 @@ def choose(
         rules: ranks, margins and count.
     """
     in_ranks = near.take((ranks_in(near) >= rules.first_rank - 1) & (ranks_in(near) < rules.last_rank))
-    limit_N = np.minimum(positive_N - rules.margin, positive_N - rules.relative_margin * np.abs(positive_N))
-    usable = in_ranks.take(in_ranks.similarity <= limit_N[in_ranks.query])
+    usable = in_ranks.take(in_ranks.similarity <= _limits(positive_N, rules)[in_ranks.query])
     order = np.arange(len(usable), dtype=np.uint64)
     if rules.choose == "random":
         order = mixed(usable.doc ^ mixed(pair_N[usable.query] + np.uint64(rules.seed)))
@@ -106,3 +105,13 @@ def choose(
     chosen = drawn.take(ranks_in(drawn) < rules.count)
     chosen = chosen.take(np.lexsort((chosen.doc, -chosen.similarity, chosen.query)))
     return chosen, {"near": len(near), "in_ranks": len(in_ranks), "below_margin": len(usable), "negatives": len(chosen)}
+
+
+def _limits(positive_N: npt.NDArray[np.float64], rules: Negatives) -> npt.NDArray[np.float64]:
+    """[N] how similar to its anchor a negative may be."""
+    limit_N = np.full(len(positive_N), np.inf)
+    if rules.margin is not None:
+        limit_N = np.minimum(limit_N, positive_N - rules.margin)
+    if rules.relative_margin is not None:
+        limit_N = np.minimum(limit_N, positive_N - rules.relative_margin * np.abs(positive_N))
+    return limit_N
