@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_shipped_recipes_and_resources_are_valid(resources: str) -> None:
     assert config.recipe.name == "sample"
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid_and_opens_with_its_command(path: Path) -> None:
+    assert load_config(str(path), root="/tables").recipe.name == path.stem
+    job, recipe = re.fullmatch(r"# python (\S+) --config (\S+) .*", path.read_text().splitlines()[0]).groups()
+    assert (REPOSITORY / job).is_file()
+    assert recipe == f"recipes/{path.name}"
+
+
 def test_a_recipe_of_your_own_differs_from_the_sample_in_five_lines_at_most() -> None:
     text = (REPOSITORY / "recipes" / "sample.yaml").read_text()
     marked = [line for line in text.splitlines() if " # yours" in line]
@@ -90,7 +99,8 @@ def test_mistakes_of_the_resources_file_join_those_of_the_recipe(tmp_path: Path)
 
 def test_a_key_like_no_other_is_answered_with_the_known_keys(tmp_path: Path) -> None:
     (problem,) = _problems(tmp_path, GOOD + "xyzzy: 1\n")
-    assert problem == "recipe.yaml:13: xyzzy is not a key; known keys: name, corpus, encoder, embed, clean_up"
+    keys = "name, corpus, encoder, embed, pairs, finetune, clean_up"
+    assert problem == f"recipe.yaml:13: xyzzy is not a key; known keys: {keys}"
 
 
 def test_a_misspelt_key_deep_in_a_list_has_its_line_and_a_hint(tmp_path: Path) -> None:
