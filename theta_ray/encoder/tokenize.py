@@ -105,9 +105,11 @@ class Tokenizer:
         text = text.lower() if self.lower_case else text
         return self._specials.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
-    def encode(self, texts: list[str]) -> TokenSequences:
-        """Sequences of `texts`, in their order."""
+    def encode(self, texts: list[str], *, mask_at: str | None = None) -> TokenSequences:
+        """Sequences of `texts`, in their order; `mask_at` is a string that stands for the mask token in them."""
         texts = [self.harmless(text) for text in texts]
+        if mask_at is not None and self.mask_id is not None:
+            texts = [text.replace(mask_at, self.tokenizer.mask_token) for text in texts]
         if self.template is not None:
             sequences, owners = [self._fill_template(ids) for ids in self._ids(self._mentions(texts))], None
         elif self.encoder.long_documents == "windows":

@@ -13,8 +13,10 @@ from theta_ray.errors import InputError
 from theta_ray.training.batch import NO_KEY, Batch, Keys
 from theta_ray.training.local_copy import LocalCopy, key_of
 from theta_ray.training.order import Order
-from theta_ray.training.views import fold_tag, hash_document, views
+from theta_ray.training.views import fold_tag, hash_document, negative_view, views
 
+MASK = "\ue000"
+"""Stands for the mask token in views: a character of the private use area, which texts lose."""
 EVALUATION = 2**31
 """Takes the place of the epoch where views are drawn for evaluation."""
 
@@ -31,6 +33,11 @@ class PairData:
 
     def __post_init__(self) -> None:
         self._pairs, self._documents = self.copy.pairs(self.split), self.copy.documents
+        noise = self.settings.hashtag.noise
+        if self.tokenizer.mask_id is None:  # a model without a mask token gets the tag's word
+            noise = noise.model_copy(update={"strip": noise.strip + noise.mask, "mask": 0.0})
+        hashtag = self.settings.hashtag.model_copy(update={"noise": noise.model_copy(update={"mask_token": MASK})})
+        self._views = self.settings.model_copy(update={"hashtag": hashtag})
         sampled = self._pairs.values("negatives", np.arange(min(len(self), 1024)))
         self.num_negatives = max((len(negatives) for negatives in sampled), default=0)
 
@@ -48,8 +55,8 @@ class PairData:
         left, right, groups = self.texts(places, epoch)
         texts = [*left, *right]
         rows = np.concatenate([anchors, positives, negatives[negatives >= 0]])
-        extra = self._documents.values("text", negatives[negatives >= 0])
-        encoded = self.tokenizer.encode([*texts, *extra])
+        extra = self._negative_views(places, negatives, epoch)
+        encoded = self.tokenizer.encode([*texts, *extra], mask_at=MASK)
         group_keys = [key_of(group) if group is not None else NO_KEY for group in groups]
         missing = np.concatenate([np.zeros(2 * len(places), bool), negatives < 0])
         return Batch(
@@ -71,19 +78,41 @@ class PairData:
     def texts(self, places: npt.NDArray[np.int64], epoch: int) -> tuple[list[str], list[str], list[str | None]]:
         """The views of anchors and positives at some places of the table, and their groups."""
         kinds, groups = (self._pairs.values(name, places) for name in ("kind", "group"))
-        lefts, rights = (
-            self._documents.values("text", np.array(self._pairs.values(name, places)))
-            for name in ("anchor", "positive")
-        )
+        lefts, rights = (self._texts(np.array(self._pairs.values(name, places))) for name in ("anchor", "positive"))
         for number, more in enumerate(self._pairs.values("more_anchors", places)):
             if more:
-                lefts[number] = hash_document([lefts[number], *self._documents.values("text", np.array(more))])
+                lefts[number] = hash_document([lefts[number], *self._texts(np.array(more))])
         both = zip(lefts, rights, strict=True)
         made = [
-            views(kind, texts, group, np.random.default_rng((self.seed, epoch, int(place))), self.settings)
+            views(kind, texts, group, np.random.default_rng((self.seed, epoch, int(place))), self._views)
             for kind, texts, group, place in zip(kinds, both, groups, places, strict=True)
         ]
         return [anchor for anchor, _ in made], [positive for _, positive in made], groups
+
+    def _texts(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """Documents' texts without the character that is ours."""
+        return [text.replace(MASK, " ") for text in self._documents.values("text", rows)]
+
+    def _negative_views(self, places: npt.NDArray[np.int64], negatives: npt.NDArray[np.int64], epoch: int) -> list[str]:
+        """The views of the negatives that there are; each has random numbers of its own."""
+        there = np.flatnonzero(negatives >= 0)
+        pairs = places[there // max(1, self.num_negatives)]
+        made = zip(
+            there.tolist(),
+            pairs.tolist(),
+            self._pairs.values("kind", pairs),
+            self._texts(negatives[there]),
+            strict=True,
+        )
+        return [
+            negative_view(
+                kind,
+                text,
+                np.random.default_rng((self.seed, epoch, pair, 1 + number % self.num_negatives)),
+                self._views,
+            )
+            for number, pair, kind, text in made
+        ]
 
     def _keys(self, rows: npt.NDArray[np.int64], groups: list[int], missing: npt.NDArray[np.bool_]) -> Keys:
         """Keys of all texts; a text that is missing is like no other."""

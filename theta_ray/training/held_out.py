@@ -21,7 +21,7 @@ from theta_ray.errors import InputError
 from theta_ray.objects import access, open_filesystem
 from theta_ray.training.batch import Batch, Keys
 from theta_ray.training.collapse import check_collapse
-from theta_ray.training.data import EVALUATION, PairData
+from theta_ray.training.data import EVALUATION, MASK, PairData
 from theta_ray.training.encode import LearningEncoder
 from theta_ray.training.evaluation import HeldOut, compare, per_query
 from theta_ray.training.step import Workers
@@ -76,7 +76,7 @@ def read_scored(settings: ScoredTexts) -> list[tuple[str, str, float]]:
 @torch.inference_mode()
 def encode(encoder: LearningEncoder, texts: Sequence[str], workers: Workers, pack_tokens: int) -> Vectors:
     """[len(texts), width] vectors on every worker."""
-    sequences = encoder.tokenizer.encode(list(texts))
+    sequences = encoder.tokenizer.encode(list(texts), mask_at=MASK)
     count = len(texts)
     nothing = Keys(np.zeros(count, np.int64), np.arange(count))
     batch = Batch(sequences, nothing, num_pairs=count)

@@ -189,9 +189,10 @@ def choose_block(task: BlockTask) -> dict[str, Any]:
     counts = staging.read_json(job.at("chosen", task.name, "json"))
     if counts is not None:
         return counts
-    columns = list(vars(NOTHING))
-    parts = [read(job.at("near", SearchTask(task, n).name), columns) for n in range(task.num_ranges)]
-    near = merge([Near(*(part[name].to_numpy() for name in columns)) for part in parts], job.rules.last_rank)
+    near, columns = NOTHING, list(vars(NOTHING))
+    for number in range(task.num_ranges):
+        part = read(job.at("near", SearchTask(task, number).name), columns)
+        near = merge([near, Near(*(part[name].to_numpy() for name in columns))], job.rules.last_rank)
     queries = read(job.at("queries", task.name), ["similarity", "pair"])
     positive = queries["similarity"].to_numpy()
     chosen, counts = choose(near, positive, queries["pair"].to_numpy(), job.rules)

@@ -9,7 +9,7 @@ What a stage does with it, within a cluster and under its lease:
     counts = mine_negatives(job, uris, config.resources, lease.check)
     read_negatives(job, uri)                                     # a list of ids for each pair of that file
 
-The driver sees names and counts only. A task is a block of 32,768 pairs against a range of shards, so there are tasks
+The driver sees names and counts only. A task is a block of 8,192 pairs against a range of shards, so there are tasks
 enough for few pairs among many documents, and for many. The result depends neither on blocks and ranges nor on the
 number of workers (topk.py).
 """
@@ -35,9 +35,10 @@ from theta_ray.store import Partition
 from theta_ray.training.negative_files import BlockTask, FileTask, IndexTask, NegativesJob, SearchTask, read
 from theta_ray.training.negative_phases import choose_block, gather_block, index_shard, scan_pairs, search_range
 
-BLOCK_PAIRS = 2**15
-# Blocks x ranges: enough for a large cluster, few enough for the files that lie between.
-MIN_TASKS = 512
+# With 100 ranks, 33 MB of near texts for each range of shards.
+BLOCK_PAIRS = 2**13
+# Blocks x ranges: enough for a cluster where pairs are few.
+MIN_TASKS, MAX_RANGES = 256, 64
 
 
 def embeddings_of(config: Config, day: str, rules: Negatives) -> Partition:
@@ -104,7 +105,7 @@ def plan_blocks(files: Sequence[FileTask], sizes: dict[str, int]) -> list[BlockT
     """All pairs in blocks, and the shards in as many ranges as give tasks enough."""
     num_blocks = sum(-(-sizes[file.name] // BLOCK_PAIRS) for file in files)
     num_shards = len(files[0].job.shards) if files else 0
-    num_ranges = max(1, min(num_shards, -(-MIN_TASKS // max(1, num_blocks))))
+    num_ranges = max(1, min(num_shards, MAX_RANGES, -(-MIN_TASKS // max(1, num_blocks))))
     blocks = []
     for file in files:
         for number, start in enumerate(range(0, sizes[file.name], BLOCK_PAIRS)):
