@@ -102,6 +102,12 @@ def test_an_empty_split_and_a_single_label_are_told() -> None:
         HeldOut.of(labelled=[("east", "e"), ("north", "e")])
 
 
+def test_of_many_labelled_texts_some_are_taken_evenly() -> None:
+    held_out = HeldOut.of(labelled=[(f"text {number}", f"label {number % 2}") for number in range(15_000)])
+    assert len(held_out.texts) == len(held_out.labelled[0]) == 5000
+    assert (held_out.texts[0], held_out.texts[-1]) == ("text 0", "text 14997")
+
+
 @pytest.mark.parametrize("broken", [np.nan, np.inf, 0.0])
 def test_vectors_that_are_none_end_the_run(broken: float) -> None:
     vectors = np.ones((4, 2), np.float32)

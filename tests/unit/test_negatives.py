@@ -17,8 +17,10 @@ from theta_ray.config_negatives import Negatives
 from theta_ray.corpus import prepare
 from theta_ray.encoder import embed
 from theta_ray.encoder.stored import read_vectors
+from theta_ray.encoder.tokenized import ShardTask
 from theta_ray.errors import ConflictError, InputError
 from theta_ray.schemas import PAIRS
+from theta_ray.store import Partition
 from theta_ray.training import negatives
 from theta_ray.training.negative_files import unit
 from theta_ray.training.negative_rules import hashes
@@ -232,3 +234,19 @@ def test_embeddings_that_are_not_committed_or_of_another_corpus_are_told(fresh: 
 def test_rules_that_no_text_can_keep_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Negatives(**values)
+
+
+@pytest.mark.parametrize(("num_pairs", "num_shards", "ranges"), [(20_000, 1000, 64), (20_000, 5, 5), (9_000_000, 9, 1)])
+def test_every_pair_meets_every_shard_once(num_pairs: int, num_shards: int, ranges: int) -> None:
+    nowhere = Partition("/nowhere", "corpus", "0" * 12, DAY)
+    shards = tuple(ShardTask(f"s{number}", "s", (0,), 1, 1) for number in range(num_shards))
+    job = negatives.NegativesJob(nowhere, nowhere, shards, {}, RULES)
+    blocks = negatives.plan_blocks([negatives.FileTask(job, "/nowhere/a.parquet")], {"a": num_pairs})
+    assert [row for block in blocks for row in (block.start, block.stop)][1:-1:2] == [b.start for b in blocks[1:]]
+    assert (blocks[0].start, blocks[-1].stop) == (0, num_pairs)
+    assert max(block.stop - block.start for block in blocks) == negatives.BLOCK_PAIRS
+    for block in (blocks[0], blocks[-1]):
+        assert block.num_ranges == ranges
+        tasks = [negatives.SearchTask(block, number) for number in range(ranges)]
+        assert [shard for task in tasks for shard in task.shards] == list(range(num_shards))
+    assert len({block.name for block in blocks}) == len(blocks)

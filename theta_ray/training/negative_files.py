@@ -2,9 +2,9 @@
 
     negatives/scan/<file>.json, test/<file>.parquet   counts; hashes of the documents of test pairs
               index/<shard>.parquet                   hashes and keys, a row for each of the shard's rows
-              queries/<file>-00000.parquet            a row for each pair of the block
-              near/<file>-00000-00000.parquet         at most last_rank rows for each
-              chosen/<file>-00000.json, .parquet      counts; ids of negatives, a row for each pair
+              queries/<block>.parquet                 a row for each pair of the block (its file, first and last)
+              near/<block>-00000-of-00006.parquet     at most last_rank rows for each, from a range of shards
+              chosen/<block>.json, .parquet           counts; ids of negatives, a row for each pair
 
 Files depend on the inputs alone and are created whole: who writes one first is right, and none is made again.
 """
@@ -78,7 +78,6 @@ class BlockTask:
     """Some pairs of a file, and how many ranges the shards are cut into."""
 
     file: FileTask
-    number: int
     start: int
     stop: int
     num_ranges: int
@@ -86,7 +85,7 @@ class BlockTask:
     @property
     def name(self) -> str:
         """Of what is staged for it."""
-        return f"{self.file.name}-{self.number:05d}"
+        return f"{self.file.name}-{self.start:08d}-{self.stop:08d}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class SearchTask:
     @property
     def name(self) -> str:
         """Of what is staged for it."""
-        return f"{self.block.name}-{self.number:05d}"
+        return f"{self.block.name}-{self.number:05d}-of-{self.block.num_ranges:05d}"
 
     @property
     def shards(self) -> range:

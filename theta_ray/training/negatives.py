@@ -108,8 +108,8 @@ def plan_blocks(files: Sequence[FileTask], sizes: dict[str, int]) -> list[BlockT
     num_ranges = max(1, min(num_shards, MAX_RANGES, -(-MIN_TASKS // max(1, num_blocks))))
     blocks = []
     for file in files:
-        for number, start in enumerate(range(0, sizes[file.name], BLOCK_PAIRS)):
-            blocks.append(BlockTask(file, number, start, min(start + BLOCK_PAIRS, sizes[file.name]), num_ranges))
+        for start in range(0, sizes[file.name], BLOCK_PAIRS):
+            blocks.append(BlockTask(file, start, min(start + BLOCK_PAIRS, sizes[file.name]), num_ranges))
     return blocks
 
 
