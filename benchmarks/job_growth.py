@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--documents", default="1000,4000")
     parser.add_argument("--actors", default="2")
+    parser.add_argument("--words", type=int, help="words of each text, cut from the file's texts end to end")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--paths", default="ours,encoder", help=f"of ours, local, {', '.join(PROGRAMS)}")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="recipe values of our job")
@@ -87,7 +88,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="theta-ray-growth-") as folder:
         for number in range(options.rounds):
             for documents in map(int, options.documents.split(",")):
-                texts = write_texts(options.texts, documents, Path(folder) / f"{documents}.parquet")
+                texts = write_texts(options.texts, documents, Path(folder) / f"{documents}.parquet", options.words)
                 for actors in map(int, options.actors.split(",")):
                     for path in options.paths.split(","):
                         print(f"{path}, {documents:,} documents, {actors} actors", file=sys.stderr)
@@ -99,9 +100,12 @@ def main() -> None:
         plot(rows, options.plot)
 
 
-def write_texts(source: Path, count: int, target: Path) -> Path:
-    """`count` distinct texts, several row groups."""
+def write_texts(source: Path, count: int, target: Path, num_words: int | None = None) -> Path:
+    """`count` distinct texts, several row groups; of so many words each where a number is given."""
     texts = [text for text in pq.read_table(source, columns=["text"])["text"].to_pylist() if text and text.strip()]
+    if num_words:
+        words = " ".join(texts).split()
+        texts = [" ".join(words[start : start + num_words]) for start in range(0, len(words) - num_words, num_words)]
     distinct = list(dict.fromkeys(texts))
     chosen = [distinct[n] if n < len(distinct) else f"{distinct[n % len(distinct)]} {n}" for n in range(count)]
     pq.write_table(pa.table({"text": chosen}), target, row_group_size=max(64, min(10_000, count // 16)))
