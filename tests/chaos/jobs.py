@@ -29,7 +29,7 @@ SECONDS_TO_WAIT = 600.0
 LOCAL = {"executor": "local"}
 # A holder that is gone from this machine is known at once; a lease only has to outlast a busy machine's pauses.
 # Restarts without end: the harness decides how often is too often.
-RESOURCES = {"lease_seconds": 12, "max_retries": 10_000, "batch_tokens": 256}
+RESOURCES = {"lease_seconds": 12, "max_retries": 10_000, "batch_tokens": 256, "threads_per_actor": 1}
 
 
 @dataclass(frozen=True)

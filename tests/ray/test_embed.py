@@ -31,7 +31,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_cluster_commits_the_bytes_of_one_process(tmp_path: Path, bert: Path) -> None:
     raw = write_jsonl(tmp_path / "a.jsonl", make_texts(300))
     manifests = []
-    for name, resources in (("ray", RAY), ("local", {"executor": "local"})):
+    for name, resources in (("ray", RAY), ("local", {"executor": "local", "threads_per_actor": 1})):
         config = make_config(raw, str(tmp_path / name), bert, resources=resources, corpus={"shard_bytes": 4000})
         card = embed.run(config, DAY)
         manifest = read_manifest(find_partition(config.root, "embeddings"))

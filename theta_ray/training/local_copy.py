@@ -5,7 +5,8 @@
     pairs shards of a split  -> <split>.arrow: rows of anchor, positive and negatives, group
 
 Made once on a node by whoever comes first; the others wait at its lock. The folder's name holds both manifests'
-digests, so that another version of either is another copy.
+digests, so that another version of either is another copy. Copies that no process has open any more are removed, a day
+after they were made, by the next run that makes one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +44,7 @@ PAIRS = pa.schema(
         ("weight", pa.float32()),
     ]
 )
+MIN_AGE_SECONDS = 24 * 3600
 IDS = {"anchor_id": "anchor", "positive_id": "positive"}
 LISTS_OF_IDS = {"more_anchor_ids": "more_anchors", "negative_ids": "negatives"}
 COPIED = ("group", "kind", "weight")
@@ -72,7 +75,7 @@ class LocalCopy:
     """Documents and pairs of one run on this node."""
 
     def __init__(self, corpus: Partition, pairs: Partition) -> None:
-        self._folder = _make(corpus, pairs)
+        self._folder, self._use = _make(corpus, pairs)
         self.path = pairs.path
 
     @cached_property
@@ -91,14 +94,19 @@ def key_of(text: str | bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little") >> 1
 
 
-def _make(corpus: Partition, pairs: Partition) -> Path:
+def _make(corpus: Partition, pairs: Partition) -> tuple[Path, IO[str]]:
+    """The folder of the copy, and the mark of its use, which lasts for as long as that file is open."""
     digests = [manifest_digest(_manifest(partition)) for partition in (corpus, pairs)]
     name = blake2b(" ".join([corpus.path, pairs.path, *digests]).encode(), digest_size=8).hexdigest()
     top = Path(tempfile.gettempdir()) / f"theta-ray-training-{os.getuid()}"
     top.mkdir(mode=0o700, exist_ok=True)
     folder = top / name
-    with _locked(top / f"{name}.lock"):
+    use = _use_of(folder).open("w")
+    fcntl.flock(use, fcntl.LOCK_SH)
+    with (top / f"{name}.making").open("w") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
         if not folder.exists():
+            _remove_unused(top)
             partial = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
             try:
                 _copy_documents(corpus, partial)
@@ -106,14 +114,21 @@ def _make(corpus: Partition, pairs: Partition) -> Path:
                 partial.rename(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    return folder, use
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _use_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.used")
+
+
+def _remove_unused(top: Path) -> None:
+    """Remove the copies that are old and that nobody has open."""
+    for folder in top.iterdir():
+        if not folder.is_dir() or time.time() - folder.stat().st_mtime < MIN_AGE_SECONDS:
+            continue
+        with _use_of(folder).open("w") as use, suppress(BlockingIOError):
+            fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _manifest(partition: Partition) -> dict[str, Any]:
