@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.corpora import DAY
+from tests.lockstep import Lockstep, Rank
 from tests.tuned import tuning_config
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.manifest import read_manifest
-from theta_ray.objects import list_names, read_bytes
+from theta_ray.objects import create, list_names, read_bytes, remove
 from theta_ray.runcard import RunCard
 from theta_ray.store import Partition
 from theta_ray.training import finetune, loop
@@ -97,8 +98,6 @@ def test_pairs_that_cannot_serve_are_refused_before_any_step(
 
 
 def test_more_workers_than_pairs_are_refused(bert: Path, tmp_path: Path) -> None:
-    from tests.lockstep import Lockstep, Rank
-
     config = tuning_config(tmp_path, bert)
     finetune.mine_pairs.run(config, DAY)
     rank = Rank(Lockstep(10_000), 0)
@@ -142,3 +141,36 @@ def test_scored_texts_that_cannot_be_read_are_told(
         path.write_text(content)
     with pytest.raises(InputError, match=message):
         finetune.run(tuning_config(tmp_path, bert, **scored(path)), DAY)
+
+
+def test_a_run_that_died_after_its_commit_is_tidied_up(tuned: tuple[Any, RunCard]) -> None:
+    config, card = tuned
+    adapter = adapter_of(config)
+    create(adapter.at("checkpoints", "00000012.safetensors"), b"left")
+    remove(adapter.at("run_cards", "00000001.json"))
+    again = finetune.run(config, DAY)
+    assert again.status == "nothing to do"
+    assert again.figures == {name: value for name, value in card.figures.items() if name != "workers"}
+    assert list_names(adapter.at("checkpoints")) == []
+
+
+def test_a_run_that_waited_for_another_takes_its_adapter(
+    tuned: tuple[Any, RunCard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = tuned
+    real, seen = finetune.read_manifest, iter([None])
+    adapter = adapter_of(config)
+
+    def not_yet(partition: Partition) -> Any:
+        return next(seen, real(partition)) if partition == adapter else real(partition)
+
+    monkeypatch.setattr(finetune, "read_manifest", not_yet)
+    monkeypatch.setattr(finetune, "_train", lambda *_: pytest.fail("trained again"))
+    assert finetune.run(config, DAY).status == "nothing to do"
+
+
+def test_workers_know_how_many_of_them_failed() -> None:
+    def work(rank: Rank) -> int:
+        return finetune.count_failed(rank, InputError("lost") if rank.rank == 1 else None, "cpu")
+
+    assert Lockstep(3).run(work) == [1, 1, 1]

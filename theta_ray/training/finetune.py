@@ -9,22 +9,25 @@ their dropout are those of the recipe, whatever the workers are.
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import torch
 
 from theta_ray.config import Config, Resources
 from theta_ray.config_finetune import Finetune
 from theta_ray.encoder.map_shards import num_actors
 from theta_ray.encoder.processor import usable_cores
 from theta_ray.encoder.source import resolve_model
-from theta_ray.errors import ConfigError, ThetaError
+from theta_ray.errors import ConfigError, StageError, ThetaError
 from theta_ray.lease import holding
 from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.objects import read_bytes
+from theta_ray.progress import Progress
 from theta_ray.ray_errors import raise_cause
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
 from theta_ray.runtime import cluster
@@ -81,21 +84,21 @@ def run(config: Config, day: str) -> RunCard:
     upstream = mine_pairs.run(config, day)
     with phases.measure("check model"):
         asked = make_job(config, day)
-    adapter = asked.job.adapter
-    if (manifest := read_manifest(adapter)) is None:
+    adapter, workers = asked.job.adapter, {}
+    if read_manifest(adapter) is None:
         with holding(adapter, config.resources):
-            with phases.measure("train"):
-                outcome = _train(asked, config.resources)
-            manifest = read_manifest(adapter)
-            assert manifest is not None, "rank 0 has committed"
-            remove_checkpoints(adapter)
-        card = _card(config, adapter, outcome)
+            if read_manifest(adapter) is None:  # another run may have committed while this one waited
+                with phases.measure("train"):
+                    workers = _train(asked, config.resources)
+    manifest = read_manifest(adapter)
+    assert manifest is not None, "rank 0 has committed"
+    remove_checkpoints(adapter)  # also those of a run that was killed after its commit
+    card = load_run_card(adapter, manifest["version"])
+    if card is None:
+        card = _card(config, adapter, workers)
         card.seconds = phases.seconds
         card.save(adapter, manifest["version"])
-    else:
-        saved = load_run_card(adapter, manifest["version"])
-        card = saved or _card(config, adapter, {"losses": [], "metrics": {}, "figures": {}})
-        card.status = "nothing to do"
+    card.status = "committed" if workers else "nothing to do"
     card.upstream = [upstream] if upstream.status == "committed" else []
     return card
 
@@ -139,10 +142,12 @@ def make_job(config: Config, day: str) -> Asked:
 
 
 def _train(asked: Asked, resources: Resources) -> dict[str, Any]:
+    """Train and commit; figures of the workers."""
     if resources.executor == "local":
-        return work(asked, Alone())
-    with ExitStack() as stack:
-        stack.enter_context(cluster(resources))
+        work(asked, Learner(asked.job, Alone()))
+        return {"workers": 1}
+    with cluster(resources), Progress(STAGE, 1, "adapters") as progress:
+        progress.waiting_for = f"{num_actors(resources)} workers, whose checkpoints are in {asked.job.adapter.path}"
         return _train_on_ray(asked, resources)
 
 
@@ -176,27 +181,40 @@ def _train_on_ray(asked: Asked, resources: Resources) -> dict[str, Any]:
                 if isinstance(failure, ThetaError):
                     raise_cause(failure)
             raise_cause(error)
-    outcome = result.return_value
-    if isinstance(outcome, ThetaError):
-        raise outcome
-    assert outcome is not None, "rank 0 gives one"
-    return dict(outcome)
+    if isinstance(result.return_value, ThetaError):
+        raise result.return_value
+    return {"workers": count}
 
 
 def _work_on_ray(settings: dict[str, Any]) -> Any:
     """One worker; an error that all workers have is rank 0's answer, as trying again would not help."""
     from ray import train
 
-    context = train.get_context()
+    asked, context = settings["asked"], train.get_context()
+    workers, error = Distributed(context.get_world_rank(), context.get_world_size()), None
     try:
-        return work(settings["asked"], Distributed(context.get_world_rank(), context.get_world_size()))
-    except ThetaError as error:
+        learner = Learner(asked.job, workers)
+    except ThetaError as found:
+        error = found
+    if (failed := count_failed(workers, error, asked.job.device)) == workers.size:
         return error
+    if failed:  # the others would wait for this one for ever
+        raise error or StageError("finetune: another worker could not start")
+    try:
+        work(asked, learner)
+    except ThetaError as found:  # the steps are the same on all
+        return found
+    return None
 
 
-def work(asked: Asked, workers: Workers) -> dict[str, Any]:
-    """Train, evaluate and, on rank 0, commit; losses, metrics and figures."""
-    learner = Learner(asked.job, workers)
+def count_failed(workers: Workers, error: ThetaError | None, device: str) -> int:
+    """How many of the workers have an error."""
+    return int(workers.add(torch.tensor(float(error is not None), device=device)))
+
+
+def work(asked: Asked, learner: Learner) -> None:
+    """Train, evaluate and, on rank 0, commit."""
+    workers = learner.workers
     progress = learner.train(_log if workers.rank == 0 else _nothing)
     metrics = learner.evaluate()
     figures = {
@@ -204,7 +222,6 @@ def work(asked: Asked, workers: Workers) -> dict[str, Any]:
         "negatives_a_pair": learner.data.num_negatives,
         "steps": progress.step,
         "parameters_trained": sum(parameter.numel() for parameter in learner.parameters.values()),
-        "workers": workers.size,
     }
     if workers.rank == 0:
         told = {"base": _values(metrics, "base"), "tuned": _values(metrics, "tuned"), "comparison": metrics}
@@ -213,12 +230,11 @@ def work(asked: Asked, workers: Workers) -> dict[str, Any]:
             projection=learner.encoder.projection,
             encoder=asked.job.encoder,
             source=asked.job.source,
-            metrics={**told, "losses": progress.losses, **{k: v for k, v in figures.items() if k != "workers"}},
+            metrics={**told, "losses": progress.losses, "figures": figures},
             sections=asked.sections,
             inputs=asked.inputs,
         )
         commit_adapter(asked.job.adapter, trained, merged=asked.job.finetune.merged, device=asked.job.device)
-    return {"losses": progress.losses, "metrics": metrics, "figures": figures}
 
 
 def _values(metrics: dict[str, Any], side: str) -> dict[str, Any]:
@@ -236,12 +252,14 @@ def _nothing(_: dict[str, Any]) -> None:
     """Other ranks have the same values."""
 
 
-def _card(config: Config, adapter: Partition, outcome: dict[str, Any]) -> RunCard:
-    losses = outcome["losses"]
+def _card(config: Config, adapter: Partition, workers: dict[str, Any]) -> RunCard:
+    """The card of a committed adapter, whoever has trained it."""
+    told = json.loads(read_bytes(adapter.at("metrics.json")))
+    losses = told["losses"]
     every = max(1, len(losses) // NUM_LOSSES_SHOWN)
     shown = {
         name: f"{_told(row['base'])} to {_told(row['tuned'])}  {row.get('verdict', '')}".rstrip()
-        for name, row in outcome["metrics"].items()
+        for name, row in told["comparison"].items()
     }
     curve = {"loss": " ".join(f"{loss:.4f}" for loss in [*losses[:-1:every], *losses[-1:]])} if losses else {}
     return RunCard(
@@ -250,7 +268,7 @@ def _card(config: Config, adapter: Partition, outcome: dict[str, Any]) -> RunCar
         path=adapter.path,
         fingerprint=adapter.fingerprint,
         date=adapter.date,
-        figures={**outcome["figures"], **curve, **shown},
+        figures={**told["figures"], **workers, **curve, **shown},
         quarantined={},
         recipe=config.sections("pairs", "encoder", "finetune"),
         resources=config.resources.model_dump(mode="json"),
