@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from theta_ray.config_cluster import Cluster
 from theta_ray.config_finetune import Finetune
 from theta_ray.config_pairs import Pairs
 from theta_ray.strict import Strict
@@ -212,6 +213,7 @@ class Recipe(Strict):
     embed: Embed = Embed()
     pairs: Pairs | None = None
     finetune: Finetune | None = None
+    cluster: Cluster | None = None
     clean_up: CleanUp = CleanUp()
 
 

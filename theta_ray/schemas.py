@@ -70,11 +70,39 @@ PAIRS = pa.schema(
     ]
 )
 
+ASSIGNMENTS = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        # -1 where the vector is zero or not finite
+        pa.field("cluster_id", pa.int32(), nullable=False),
+        # cosine with the centroid; of Euclidean clusters, minus the distance
+        pa.field("similarity", pa.float32(), nullable=False),
+        # how much less similar the second nearest centroid is
+        pa.field("margin", pa.float32(), nullable=False),
+    ]
+)
+
+
+def centroids_schema(dim: int) -> pa.Schema:
+    """Schema of a `centroids` table of vectors of `dim` values."""
+    return pa.schema(
+        [
+            pa.field("cluster_id", pa.int32(), nullable=False),
+            pa.field("centroid", pa.list_(pa.float32(), dim), nullable=False),
+            pa.field("size", pa.int64(), nullable=False),
+            # distance (1 - cosine where cosine is the metric) that held 99 % of the cluster's rows at the fit
+            pa.field("radius", pa.float32(), nullable=False),
+        ]
+    )
+
+
 KEYS = {
     "corpus": "doc_id",
     "embeddings": "doc_id",
     "pairs": "anchor_id, positive_id, group",
     "adapter": None,
+    "centroids": "cluster_id",
+    "assignments": "doc_id",
     "quarantine": None,
 }
 
