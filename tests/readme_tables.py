@@ -22,7 +22,7 @@ FOLDERS = {
     "recipes": "what to compute; each file opens with the command that runs it",
     "cluster_configs": "where to compute it: actors, GPUs, batches, retries",
     "jobs": "one thin file per stage",
-    "theta_ray": "the library; only the stage of a job, runtime.py and ray_errors.py import Ray",
+    "theta_ray": "the library; only the stage of a job, runtime.py, tasks.py and ray_errors.py import Ray",
     "benchmarks": "side by side with other systems; each prints one table",
     "tests": "unit property equivalence ray chaos s3",
     "docs": "design decisions with their evidence",

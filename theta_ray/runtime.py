@@ -1,4 +1,4 @@
-"""What all jobs share: options, logging, exit codes, Ray, and tasks over shards.
+"""What all jobs share: options, logging, exit codes and Ray.
 
 A job is `main(stage)`; a stage is a module with `plan(config, day)`, which gives a plan, and
 `run(config, day)`, which gives a run card. Ray is imported inside functions, so that a wrong key
@@ -16,10 +16,10 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol
 
 from theta_ray.config import Config, Resources
 from theta_ray.errors import (
@@ -31,8 +31,6 @@ from theta_ray.errors import (
     PreemptedError,
     ThetaError,
 )
-from theta_ray.progress import HEARTBEAT_SECONDS, Progress
-from theta_ray.ray_errors import result_of
 from theta_ray.recipe_files import load_config
 from theta_ray.runcard import Plan
 from theta_ray.terminal import escaped_lines, masked_secrets
@@ -40,8 +38,6 @@ from theta_ray.terminal import escaped_lines, masked_secrets
 logger = logging.getLogger(__name__)
 # A thread that spins at a barrier on a shared or CPU-limited machine costs 5 to 8 times the time.
 WORKER_ENV = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Shown(Protocol):
@@ -240,30 +236,3 @@ def _cluster_hint(error: Exception) -> str:
     if "auth" in text.lower() or "token" in text.lower():
         hint = "export RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_MODE=disabled, as on the cluster"
     return f"RAY_ADDRESS {os.environ['RAY_ADDRESS']}: {cause}; {hint}"
-
-
-def map_tasks(
-    function: Callable[[Item], Result], items: Sequence[Item], resources: Resources, progress: Progress
-) -> Iterator[Result]:
-    """`function` over items as Ray tasks (or in this process), results as they finish.
-
-    Functions must be safe to repeat: a lost worker's item runs again.
-    """
-    if resources.executor == "local":
-        for item in items:
-            progress.waiting_for = "this process"
-            yield function(item)
-        return
-    import ray
-
-    remote = ray.remote(max_retries=resources.max_retries, num_cpus=1)(function)
-    window = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    todo = list(reversed(items))
-    running: list[Any] = []
-    while todo or running:
-        while todo and len(running) < window:
-            running.append(remote.remote(todo.pop()))
-        progress.waiting_for = f"{len(running)} tasks"
-        done, running = ray.wait(running, timeout=HEARTBEAT_SECONDS)
-        for reference in done:
-            yield result_of(reference)

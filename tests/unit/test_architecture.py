@@ -20,7 +20,7 @@ from theta_ray import config, schemas
 
 LIBRARY = REPOSITORY / "theta_ray"
 ORDER = ["corpus", "encoder", "training", "topics", "network", "report"]
-RAY_FILES = {LIBRARY / "runtime.py", LIBRARY / "ray_errors.py", LIBRARY / "encoder" / "map_shards.py"}
+RAY_FILES = {LIBRARY / name for name in ("runtime.py", "ray_errors.py", "tasks.py", "encoder/map_shards.py")}
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.rglob("*.py"))}
 JOBS = sorted((REPOSITORY / "jobs").glob("*.py"))
 PYTHON_FILES = [path for top in ("theta_ray", "jobs", "tests") for path in sorted((REPOSITORY / top).rglob("*.py"))]

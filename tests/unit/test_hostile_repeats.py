@@ -11,8 +11,8 @@ import pytest
 
 from tests.corpora import config_of, jsonl_input, write_jsonl
 from tests.hostile import ids_of, manifest_of, quarantined, run
-from theta_ray.corpus import prepare
-from theta_ray.runtime import map_tasks
+from theta_ray import tasks
+from theta_ray.tasks import map_tasks
 
 
 def write_files(folder: Path) -> Path:
@@ -43,7 +43,7 @@ def test_the_first_of_equal_ids_stays_in_whatever_order_shards_are_done(
             random.Random(7).shuffle(items)
         return map_tasks(function, items, *rest)
 
-    monkeypatch.setattr(prepare, "map_tasks", reordered)
+    monkeypatch.setattr(tasks, "map_tasks", reordered)
     config = config_of(tmp_path / "found", jsonl_input(folder), shard_bytes=2000)
     card = run(config)
     assert card.quarantined == {"duplicate_id": 200}

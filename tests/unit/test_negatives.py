@@ -21,6 +21,7 @@ from theta_ray.encoder.tokenized import ShardTask
 from theta_ray.errors import ConflictError, InputError
 from theta_ray.schemas import PAIRS
 from theta_ray.store import Partition
+from theta_ray.tasks import Executor
 from theta_ray.training import negatives
 from theta_ray.training.negative_files import unit
 from theta_ray.training.negative_rules import hashes
@@ -28,6 +29,7 @@ from theta_ray.training.negatives import make_negatives_job, mine_negatives, rea
 
 RULES = Negatives(count=2, first_rank=2, last_rank=40, relative_margin=0.05, choose="hardest")
 LOCAL = Resources(executor="local")
+HERE = Executor("test", LOCAL, lambda: None)
 NUM_DOCUMENTS = 120
 LABELS = ["sport", "food", "sky", None]
 
@@ -77,7 +79,7 @@ def _mine(config: Config, folder: Path, *tables: pa.Table, rules: Negatives = RU
     for number, table in enumerate(tables):
         files.append(str(folder / f"pairs-{number}.parquet"))
         pq.write_table(table, files[-1])
-    mine_negatives(job, files, LOCAL, lambda: None)
+    mine_negatives(job, files, HERE)
     return [read_negatives(job, file).to_pylist() for file in files]
 
 
@@ -162,10 +164,10 @@ def test_an_interrupted_run_goes_on_from_what_is_staged(config: Config, tmp_path
 
     for count in (2, 5, 7):
         with pytest.raises(ConflictError):
-            mine_negatives(job, [file], LOCAL, lost_after(count))
-    first = mine_negatives(job, [file], LOCAL, lambda: None)
+            mine_negatives(job, [file], Executor("test", LOCAL, lost_after(count)))
+    first = mine_negatives(job, [file], HERE)
     assert read_negatives(job, file).to_pylist() == expected
-    assert mine_negatives(job, [file], LOCAL, lambda: None) == first  # from what is staged
+    assert mine_negatives(job, [file], HERE) == first  # from what is staged
     assert first["pairs"] == 20
     assert first["negatives"] == sum(map(len, expected))
     assert first["pairs_without_negatives"] == sum(not ids for ids in expected)
@@ -177,7 +179,7 @@ def test_a_pair_whose_document_has_no_vector_has_no_negatives_and_is_counted(con
     file = str(tmp_path / "pairs.parquet")
     pq.write_table(pa.Table.from_pylist(rows, schema=PAIRS), file)
     job = replace(make_negatives_job(config, DAY, RULES), staging=str(tmp_path / "staging"))
-    assert mine_negatives(job, [file], LOCAL, lambda: None)["pairs_without_vector"] == 1
+    assert mine_negatives(job, [file], HERE)["pairs_without_vector"] == 1
     assert read_negatives(job, file).to_pylist()[1] == []
 
 

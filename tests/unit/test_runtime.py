@@ -30,7 +30,8 @@ from theta_ray.errors import (
 )
 from theta_ray.progress import Progress
 from theta_ray.runcard import Plan, PlanStep, RunCard
-from theta_ray.runtime import build_parser, main, map_tasks, parse_day, require_answer, resolve_root
+from theta_ray.runtime import build_parser, main, parse_day, require_answer, resolve_root
+from theta_ray.tasks import map_tasks
 
 RECIPE = """\
 name: tiny

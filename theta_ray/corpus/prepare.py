@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from theta_ray.config import Config
@@ -39,12 +38,12 @@ from theta_ray.lease import Lease, holding, is_held
 from theta_ray.manifest import commit
 from theta_ray.objects import list_names
 from theta_ray.privacy import publishable
-from theta_ray.progress import Progress
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
-from theta_ray.runtime import Item, Result, cluster, map_tasks
+from theta_ray.runtime import cluster
 from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.steps import reached
 from theta_ray.store import Partition, Record, canonical_json, create_same, digest_of, finished_shards, read_records
+from theta_ray.tasks import Executor
 
 logger = logging.getLogger(__name__)
 STAGE = "prepare"
@@ -117,18 +116,19 @@ def _make(config: Config, found: Survey, lease: Lease, phases: Phases) -> RunCar
         ShardTask(index, f"part-{index:05d}", tuple(units), corpus, partition, folder, lease.epoch, found.deleted, key)
         for index, units in enumerate(found.shards)
     ]
+    executor = Executor(STAGE, config.resources, lease.check)
     with cluster(config.resources):
         with phases.measure("read"):
-            summaries = _map(read_shard, shards, config, lease)
+            summaries = executor.map(read_shard, shards)
         check_damage(partition.path, summaries, corpus.max_damaged_share)
         for line in drift(summary["columns"] for summary in summaries):
             logger.warning("prepare: %s", line)
         with phases.measure("resolve"):
             num_rows = sum(summary["num_rows"] for summary in summaries)
-            resolved = _resolve(shards, num_buckets(num_rows), config, lease)
+            resolved = _resolve(shards, num_buckets(num_rows), config, executor)
         with phases.measure("write"):
             resolved["deleted"] = {summary["shard"]: summary["deleted"] for summary in summaries}
-            records = _write(_named(shards, found, resolved), config, lease)
+            records = _write(_named(shards, found, resolved), executor)
     lease.check()
     with phases.measure("commit"):
         manifest = _commit(config, found, records, resolved["num_texts"])
@@ -139,31 +139,14 @@ def _make(config: Config, found: Survey, lease: Lease, phases: Phases) -> RunCar
     return card
 
 
-def _map(function: Callable[[Item], Result], items: Sequence[Item], config: Config, lease: Lease) -> list[Result]:
-    """Results of all items, in no order, with progress told."""
-    results = []
-    name = f"{STAGE}: {function.__name__.split('_')[0]}"
-    with Progress(name, len(items)) as progress:
-        for result in map_tasks(function, items, config.resources, progress):
-            lease.check()
-            results.append(result)
-            progress.advance(_num_rows(result))
-    return results
-
-
-def _num_rows(result: Any) -> int:
-    """Rows that a task has dealt with."""
-    return int(result.num_rows if isinstance(result, Record) else result.get("num_rows", result.get("keys")))
-
-
-def _resolve(shards: list[ShardTask], buckets: int, config: Config, lease: Lease) -> dict[str, Any]:
+def _resolve(shards: list[ShardTask], buckets: int, config: Config, executor: Executor) -> dict[str, Any]:
     """Two rounds over the key ranges. Ids come first, or a text whose only other row goes could go whole."""
     names, folder = tuple(shard.shard for shard in shards), shards[0].staging
     ids = [BucketTask("ids", bucket, buckets, names, folder) for bucket in range(buckets)]
-    by_id = _in_order(_map(resolve_bucket, ids, config, lease))
+    by_id = _in_order(executor.map(resolve_bucket, ids))
     id_repeats = sum(count["repeats"] for count in by_id)
     texts = [BucketTask("texts", bucket, buckets, names, folder, id_repeats > 0) for bucket in range(buckets)]
-    by_text = _in_order(_map(resolve_bucket, texts, config, lease))
+    by_text = _in_order(executor.map(resolve_bucket, texts))
     text_repeats = sum(count["repeats"] for count in by_text)
     drops_texts = config.recipe.corpus.duplicates == "drop"
     return {
@@ -189,12 +172,12 @@ def _named(shards: list[ShardTask], found: Survey, resolved: dict[str, Any]) -> 
     return tasks
 
 
-def _write(tasks: list[WriteTask], config: Config, lease: Lease) -> list[Record]:
+def _write(tasks: list[WriteTask], executor: Executor) -> list[Record]:
     """Records of all shards; those that an earlier run finished are taken as they are."""
     partition = tasks[0].read.partition
     finished = finished_shards(partition)
     done = read_records(partition, [task.name for task in tasks if task.name in finished])
-    return [*done, *_map(write_shard, [task for task in tasks if task.name not in finished], config, lease)]
+    return [*done, *executor.map(write_shard, [task for task in tasks if task.name not in finished])]
 
 
 def _commit(config: Config, found: Survey, records: list[Record], num_texts: int) -> dict[str, Any]:

@@ -28,9 +28,9 @@ from theta_ray.errors import StageError
 from theta_ray.manifest import manifest_digest
 from theta_ray.objects import READERS, read_bytes
 from theta_ray.progress import Progress
-from theta_ray.runtime import map_tasks
 from theta_ray.steps import reached
 from theta_ray.store import METADATA_KEY, Partition, canonical_json, create_same, read_shard
+from theta_ray.tasks import map_tasks
 
 MIN_SHARE = 0.05
 # The driver holds about 55 bytes a row while it sorts: 2.7 GB.

@@ -13,7 +13,7 @@ and finished; the manifest's bytes are the same as without the interruption.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,12 +25,12 @@ from theta_ray.errors import StageError
 from theta_ray.lease import Lease, holding, is_held
 from theta_ray.manifest import commit, identity_of, manifest_digest, read_manifest
 from theta_ray.objects import list_names
-from theta_ray.progress import Progress
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
-from theta_ray.runtime import Item, Result, cluster, map_tasks
+from theta_ray.runtime import cluster
 from theta_ray.schemas import PAIRS
 from theta_ray.stale import against_other_fingerprints
 from theta_ray.store import Partition, Record, digest_of, fingerprint, finished_shards, read_records
+from theta_ray.tasks import Executor
 from theta_ray.training.candidates import merged
 from theta_ray.training.pair_buckets import PairTask, WriteTask, pair_bucket, stage_bucket, write_bucket
 from theta_ray.training.pair_checks import check_found, check_pairs, check_recipe
@@ -158,11 +158,12 @@ def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCar
     digest = digest_of([manifest_digest(corpus), lineage])
     job = replace(job, staging=job.partition.at("staging", digest))
     shards = tuple(shard["shard"] for shard in corpus["shards"])
+    executor = Executor(STAGE, config.resources, lease.check)
     with phases.measure("read"):
         if job.pairs.expand:
-            _map(read_patterns, [ReadTask(job, *each) for each in enumerate(shards)], config, lease)
+            executor.map(read_patterns, [ReadTask(job, *each) for each in enumerate(shards)])
         patterns = shards if job.pairs.expand else ()
-        summaries = _map(find_candidates, [ReadTask(job, *each, patterns) for each in enumerate(shards)], config, lease)
+        summaries = executor.map(find_candidates, [ReadTask(job, *each, patterns) for each in enumerate(shards)])
     found = {name: sum(summary[name] for summary in summaries) for name in FOUND}
     dropped = dict(merged([summary["dropped"] for summary in summaries]))
     check_found(job, found["num_candidates"], found["num_staged"], dropped)
@@ -171,14 +172,14 @@ def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCar
     buckets = max(1, -(-found["num_staged"] // job.pairs.shard_candidates))
     copies = num_buckets(found["num_keys"])
     with phases.measure("resolve"):
-        _map(resolve_copies, [CopiesTask(job, bucket, copies, shards) for bucket in range(copies)], config, lease)
+        executor.map(resolve_copies, [CopiesTask(job, bucket, copies, shards) for bucket in range(copies)])
     names = [f"part-{bucket:05d}-{digest}" for bucket in range(buckets)]
     tasks = [PairTask(job, name, bucket, buckets, copies, shards, limit) for bucket, name in enumerate(names)]
     if negatives is None:
         with phases.measure("pair"):
-            records = _write(pair_bucket, tasks, config, lease)
+            records = _write(pair_bucket, tasks, executor)
     else:
-        records, taken = _with_negatives(tasks, replace(negatives, staging=job.staging), config, (lease, phases))
+        records, taken = _with_negatives(tasks, replace(negatives, staging=job.staging), executor, phases)
     lease.check()
     with phases.measure("commit"):
         body = {
@@ -203,45 +204,26 @@ def _negatives_job(config: Config, job: PairsJob) -> NegativesJob | None:
 
 
 def _with_negatives(
-    tasks: list[PairTask], negatives: NegativesJob, config: Config, run: tuple[Lease, Phases]
+    tasks: list[PairTask], negatives: NegativesJob, executor: Executor, phases: Phases
 ) -> tuple[list[Record], dict[str, int]]:
     """Records of all shards of pairs with their negatives, and what was counted on the way."""
     from theta_ray.training.negatives import mine_negatives
 
-    lease, phases = run
     with phases.measure("pair"):
-        _map(stage_bucket, tasks, config, lease)
+        executor.map(stage_bucket, tasks)
     files = [task.job.staged("pairs", task.name, "parquet") for task in tasks]
     with phases.measure("negatives"):
-        counts = mine_negatives(negatives, files, config.resources, lease.check)
+        counts = mine_negatives(negatives, files, executor)
     with phases.measure("write"):
-        records = _write(write_bucket, [WriteTask(task, negatives) for task in tasks], config, lease)
+        records = _write(write_bucket, [WriteTask(task, negatives) for task in tasks], executor)
     return records, {f"num_{name}": count for name, count in counts.items() if name != "pairs"}
 
 
-def _write(
-    function: Callable[[Writing], Record], tasks: Sequence[Writing], config: Config, lease: Lease
-) -> list[Record]:
+def _write(function: Callable[[Writing], Record], tasks: list[Writing], executor: Executor) -> list[Record]:
     """Records of all shards; those that an earlier run finished are taken as they are."""
     partition, finished = tasks[0].job.partition, finished_shards(tasks[0].job.partition)
     done = read_records(partition, [task.name for task in tasks if task.name in finished])
-    return [*done, *_map(function, [task for task in tasks if task.name not in finished], config, lease)]
-
-
-def _map(function: Callable[[Item], Result], items: Sequence[Item], config: Config, lease: Lease) -> list[Result]:
-    """Results of all items, in no order, with progress told."""
-    results = []
-    with Progress(f"{STAGE}: {function.__name__.replace('_', ' ')}", len(items)) as progress:
-        for result in map_tasks(function, items, config.resources, progress):
-            lease.check()
-            results.append(result)
-            progress.advance(_num_rows(result))
-    return results
-
-
-def _num_rows(result: Any) -> int:
-    """Rows that a task has dealt with."""
-    return int(result.num_rows if isinstance(result, Record) else result["num_rows"])
+    return [*done, *executor.map(function, [task for task in tasks if task.name not in finished])]
 
 
 def _counts(job: PairsJob, found: dict[str, int], left_out: dict[str, int], records: list[Record]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ What a stage does with it, within a cluster and under its lease:
 
     job = make_negatives_job(config, day, rules)                 # its `lineage` goes into names and the manifest
     job = replace(job, staging=folder)
-    counts = mine_negatives(job, uris, config.resources, lease.check)
+    counts = mine_negatives(job, uris, executor)
     read_negatives(job, uri)                                     # a list of ids for each pair of that file
 
 The driver sees names and counts only. A task is a block of 8,192 pairs against a range of shards, so there are tasks
@@ -17,21 +17,19 @@ number of workers (topk.py).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow as pa
 
-from theta_ray.config import Config, Embed, Resources
+from theta_ray.config import Config, Embed
 from theta_ray.config_negatives import Negatives
 from theta_ray.corpus.survey import partition_of
 from theta_ray.encoder.job import make_job
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.errors import InputError
 from theta_ray.manifest import identity_of, read_manifest
-from theta_ray.progress import Progress
-from theta_ray.runtime import Item, map_tasks
 from theta_ray.store import Partition
+from theta_ray.tasks import Executor
 from theta_ray.training.negative_files import BlockTask, FileTask, IndexTask, NegativesJob, SearchTask, read
 from theta_ray.training.negative_phases import choose_block, gather_block, index_shard, scan_pairs, search_range
 
@@ -71,31 +69,28 @@ def make_negatives_job(config: Config, day: str, rules: Negatives) -> NegativesJ
     return NegativesJob(corpus, embeddings, tuple(shards), lineage, rules)
 
 
-def mine_negatives(
-    job: NegativesJob, files: Sequence[str], resources: Resources, check: Callable[[], None]
-) -> dict[str, int]:
+def mine_negatives(job: NegativesJob, files: Sequence[str], executor: Executor) -> dict[str, int]:
     """Stage the negatives of all pairs; a rerun takes up what is staged.
 
     Args:
         job: with its staging folder.
         files: URIs of parquet files with the columns of the pairs table; their names differ.
-        resources: where it runs; a cluster is there already.
-        check: called after each task, and may raise; a lease's own.
+        executor: what runs the tasks; a cluster is there already.
 
     Returns:
         `pairs`; near texts that were `near` (within last_rank), `in_ranks` and `below_margin`; the `negatives` taken;
         `pairs_without_negatives`, of which `pairs_without_vector` lack the vector of one of their documents.
     """
     tasks = [FileTask(job, uri) for uri in files]
-    sizes = {found["name"]: found["num_rows"] for found in _map(scan_pairs, tasks, resources, check)}
+    sizes = {found["name"]: found["num_rows"] for found in executor.map(scan_pairs, tasks)}
     names = tuple(task.name for task in tasks)
-    _map(index_shard, [IndexTask(job, number, names) for number in range(len(job.shards))], resources, check)
+    executor.map(index_shard, [IndexTask(job, number, names) for number in range(len(job.shards))])
     blocks = plan_blocks(tasks, sizes)
-    _map(gather_block, blocks, resources, check)
+    executor.map(gather_block, blocks)
     ranges = [SearchTask(block, number) for block in blocks for number in range(block.num_ranges)]
-    _map(search_range, ranges, resources, check)
+    executor.map(search_range, ranges)
     totals: Counter[str] = Counter()
-    for counts in _map(choose_block, blocks, resources, check):
+    for counts in executor.map(choose_block, blocks):
         totals.update(counts)
     del totals["num_rows"]
     return dict(totals)
@@ -122,16 +117,3 @@ def read_negatives(job: NegativesJob, uri: str) -> pa.ChunkedArray:
     ]
     empty = pa.chunked_array([], pa.list_(pa.string()))
     return pa.concat_tables(parts)["negative_ids"] if parts else empty
-
-
-def _map(
-    function: Callable[[Item], dict[str, Any]], items: Sequence[Item], resources: Resources, check: Callable[[], None]
-) -> list[dict[str, Any]]:
-    """Results of all items, in no order, with progress told."""
-    results = []
-    with Progress(f"negatives: {function.__name__.replace('_', ' ')}", len(items), "tasks") as progress:
-        for result in map_tasks(function, items, resources, progress):
-            check()
-            results.append(result)
-            progress.advance(int(result["num_rows"]))
-    return results
