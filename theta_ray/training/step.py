@@ -72,6 +72,20 @@ class Step:
     loss: Loss
     pack_tokens: int
     seed: int
+    equal_passes: bool = False
+    """Whether a worker makes as many passes as any other: layers that are spread over the workers need it."""
+
+
+def own_packs(packs: Sequence[Pack], workers: Workers, *, equal: bool) -> list[tuple[int, Pack]]:
+    """Places and packs of this worker, every pack being one worker's.
+
+    With `equal`, a worker that has fewer than another is given the last pack once more, at place `len(packs)`: its
+    vectors are for nobody.
+    """
+    own = [(place, packs[place]) for place in range(workers.rank, len(packs), workers.size)]
+    if equal and len(own) * workers.size < len(packs):
+        own.append((len(packs), packs[-1]))
+    return own
 
 
 def add_gradients(step: Step, batch: Batch, number: int) -> float:
@@ -84,7 +98,7 @@ def add_gradients(step: Step, batch: Batch, number: int) -> float:
     """
     workers = step.workers
     packs = plan_packs(batch.sequences.lengths, step.pack_tokens)
-    own = [(place, pack) for place, pack in enumerate(packs) if place % workers.size == workers.rank]
+    own = own_packs(packs, workers, equal=step.equal_passes)
     keeps_graph = len(own) == 1
     kept: list[torch.Tensor] = []
     pooled: list[tuple[Pack, torch.Tensor]] = []
@@ -92,25 +106,26 @@ def add_gradients(step: Step, batch: Batch, number: int) -> float:
         with torch.set_grad_enabled(keeps_graph), seeded(step.seed, number, place):
             vectors = step.encode(batch, pack)
         kept += [vectors] if keeps_graph else []
-        pooled.append((pack, vectors.detach()))
+        pooled += [(pack, vectors.detach())] if place < len(packs) else []
     value, gradient_SD = _score(step, batch, pooled)
-    for pack, vectors in _replayed(step, batch, own, kept, number):
-        vectors.backward(gradient_SD[torch.from_numpy(pack.sequences_B).to(vectors.device)].to(vectors.dtype))
+    for place, pack, vectors in _replayed(step, batch, own, kept, number):
+        gradient = gradient_SD[torch.from_numpy(pack.sequences_B).to(vectors.device)].to(vectors.dtype)
+        vectors.backward(gradient if place < len(packs) else torch.zeros_like(gradient))
     _sum_gradients(step)
     return value
 
 
 def _replayed(
     step: Step, batch: Batch, own: list[tuple[int, Pack]], kept: list[torch.Tensor], number: int
-) -> Iterator[tuple[Pack, torch.Tensor]]:
-    """This worker's packs with their vectors in a graph, one at a time."""
+) -> Iterator[tuple[int, Pack, torch.Tensor]]:
+    """Places and packs of this worker with their vectors in a graph, one at a time."""
     for index, (place, pack) in enumerate(own):
         if kept:
-            yield pack, kept[index]
+            yield place, pack, kept[index]
             continue
         with seeded(step.seed, number, place):
             vectors = step.encode(batch, pack)
-        yield pack, vectors
+        yield place, pack, vectors
 
 
 def _score(step: Step, batch: Batch, pooled: list[tuple[Pack, torch.Tensor]]) -> tuple[float, torch.Tensor]:
