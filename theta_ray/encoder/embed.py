@@ -36,13 +36,13 @@ from theta_ray.store import Record, finished_shards, read_records
 logger = logging.getLogger(__name__)
 
 
-def plan(config: Config, day: str) -> Plan:
+def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
     """What `run` would do, and why: the corpus first where it is missing, then the shards that are not finished."""
     began = time.perf_counter()
     job = make_job(config, day)
     if job.device == "cpu" and num_parameters(job.source.folder) <= MAX_TIMED_WEIGHTS:
         check_contract(job.encoder, job.source, device="cpu")
-    check_seconds, found = time.perf_counter() - began, look(config, day)
+    check_seconds, found = time.perf_counter() - began, found or look(config, day)
     steps = prepare.plan(config, day, found).steps
     corpus = found.manifest if found.is_current else None
     if corpus is None:
@@ -66,8 +66,13 @@ def plan(config: Config, day: str) -> Plan:
     return Plan(steps, config.recipe.model_dump(mode="json"))
 
 
-def run(config: Config, day: str) -> RunCard:
+def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     """Commit the embeddings of a day's corpus, going on from the shards that are finished.
+
+    Args:
+        config: recipe, resources and root.
+        day: YYYY-MM-DD.
+        found: what `look` has found a moment ago; absent: look now.
 
     Raises:
         ConflictError: another run holds the partition and the resources say not to wait.
@@ -77,7 +82,7 @@ def run(config: Config, day: str) -> RunCard:
     with work.phases.measure("check model"):
         job = make_job(config, day)
     with work.phases.measure("list"):
-        found = look(config, day)
+        found = found or look(config, day)
     if _committed(job, found) is not None:
         return _finished_card(config, job, found)
     with ExitStack() as stack:

@@ -4,7 +4,8 @@
 2. Resolve: of documents of the same words, in any shard, the first one stays.
 3. Pair: each range of groups over all shards becomes one shard of pairs (groups.py, pairing.py). A shard's name holds a
    digest of the corpus version, so one that is finished stays.
-4. Where the recipe asks for hard negatives: find them in the embeddings of the corpus (negatives.py).
+4. Where the recipe asks for hard negatives: find them in the embeddings of the corpus (negatives.py), which are made
+   first where they are missing.
 5. Commit: every candidate is in a pair or was dropped for one reason.
 
 The driver sees counts only: neither candidates nor pairs pass it. A rerun takes up what an interrupted run has staged
@@ -15,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from theta_ray.config import Config
 from theta_ray.corpus import prepare, staging
 from theta_ray.corpus.duplicates import num_buckets
 from theta_ray.corpus.survey import Survey, look, partition_of
-from theta_ray.errors import StageError
 from theta_ray.lease import Lease, holding, is_held
 from theta_ray.manifest import commit, identity_of, manifest_digest, read_manifest
 from theta_ray.objects import list_names
@@ -33,7 +34,7 @@ from theta_ray.store import Partition, Record, digest_of, fingerprint, finished_
 from theta_ray.tasks import Executor
 from theta_ray.training.candidates import merged
 from theta_ray.training.pair_buckets import PairTask, WriteTask, pair_bucket, stage_bucket, write_bucket
-from theta_ray.training.pair_checks import check_found, check_pairs, check_recipe
+from theta_ray.training.pair_checks import check_found, check_recipe, sum_up
 from theta_ray.training.pair_phases import (
     CopiesTask,
     PairsJob,
@@ -43,7 +44,7 @@ from theta_ray.training.pair_phases import (
     read_patterns,
     resolve_copies,
 )
-from theta_ray.training.splits import NAMES, limit_of_hours, limit_of_share
+from theta_ray.training.splits import limit_of_hours, limit_of_share
 
 if TYPE_CHECKING:
     from theta_ray.training.negative_files import NegativesJob
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
 Writing = TypeVar("Writing", bound=PairTask | WriteTask)
 STAGE = "mine_pairs"
 FOUND = ("num_rows", "num_staged", "num_keys", "num_candidates")
+NOT_COMMITTED = {
+    "prepare": "the corpus is not committed in this version",
+    "embed": "the embeddings are not committed in this version",
+}
 NEGATIVE_FIGURES = ("negatives", "pairs_without_negatives", "pairs_without_vector")
 
 
@@ -73,29 +78,42 @@ def make_job(config: Config, day: str) -> PairsJob:
 
 
 def plan(config: Config, day: str) -> Plan:
-    """What `run` would do, and why: the corpus first where it is missing."""
+    """What `run` would do, and why: the corpus first where it is missing, and embeddings where negatives need them."""
     job, found = make_job(config, day), look(config, day)
-    steps = prepare.plan(config, day, found).steps
+    steps = _upstream(job).plan(config, day, found).steps
     figures: dict[str, Any] = {"kind": job.pairs.kind, "split_by": job.pairs.split_by}
     if job.embeddings is not None:
         figures["negatives_from"] = job.embeddings.path
-    status, reasons = "would run after prepare", ["the corpus is not committed in this version"]
-    if found.is_current:
-        corpus = found.manifest
-        assert corpus is not None, "it is current"
-        figures |= {"corpus_shards": len(corpus["shards"]), "documents": corpus["num_rows"]}
-        status, reasons = "would run", _reasons(config, job, corpus)
-        if _committed(job, found):
-            status, reasons = "nothing to do: committed", []
+    if found.is_current and found.manifest is not None:
+        figures |= {"corpus_shards": len(found.manifest["shards"]), "documents": found.manifest["num_rows"]}
+    missing = [step.stage for step in steps if not step.status.startswith("nothing to do")]
+    if missing:
+        status, reasons = f"would run after {missing[-1]}", [NOT_COMMITTED[missing[0]]]
+    elif _committed(job, found):
+        status, reasons = "nothing to do: committed", []
+    else:
+        status, reasons = "would run", _reasons(config, job, found)
     steps.append(PlanStep(STAGE, job.partition.path, status, figures, reasons))
-    return Plan(steps, config.sections("corpus", "pairs"))
+    sections = ("corpus", "pairs") if job.embeddings is None else ("corpus", "encoder", "embed", "pairs")
+    return Plan(steps, config.sections(*sections))
 
 
-def _reasons(config: Config, job: PairsJob, corpus: dict[str, Any]) -> list[str]:
-    newest = read_manifest(job.partition)
+def _upstream(job: PairsJob) -> ModuleType:
+    """The stage before: `embed` where negatives are looked for in what the recipe's encoder makes, else `prepare`."""
+    if job.pairs.negatives is None or job.pairs.negatives.embeddings is not None:
+        return prepare
+    from theta_ray.encoder import embed  # which loads torch
+
+    return embed
+
+
+def _reasons(config: Config, job: PairsJob, found: Survey) -> list[str]:
+    newest, inputs = read_manifest(job.partition), _inputs(job, found)
     if newest is not None:
-        return [f"version {newest['version']} is of corpus version {newest['inputs']['corpus']['version']}"]
-    settings = {"sections": config.sections("pairs"), "inputs": {"corpus": identity_of(corpus)}}
+        stale = [name for name, identity in inputs.items() if newest["inputs"][name] != identity]
+        versions_of = ", ".join(f"{name} version {newest['inputs'][name]['version']}" for name in stale)
+        return [f"version {newest['version']} is of {versions_of}"]
+    settings = {"sections": config.sections("pairs"), "inputs": inputs}
     return against_other_fingerprints(job.partition, settings) or ["nothing is committed for this day"]
 
 
@@ -120,7 +138,7 @@ def run(config: Config, day: str) -> RunCard:
             if manifest is not None:
                 return _nothing_to_do(config, job, manifest)
         with cluster(config.resources):
-            upstream = prepare.run(config, day, found)
+            upstream = _upstream(job).run(config, day, found)
             card = _make(config, replace(job, epoch=lease.epoch), lease, phases)
     card.upstream = [upstream] if upstream.status == "committed" else []
     return card
@@ -129,13 +147,20 @@ def run(config: Config, day: str) -> RunCard:
 def _committed(job: PairsJob, found: Survey) -> dict[str, Any] | None:
     """The newest manifest of the pairs, where it is of the current corpus and embeddings."""
     manifest = read_manifest(job.partition)
-    if manifest is None or not found.is_current or found.manifest is None:
+    if manifest is None or not found.is_current:
         return None
+    inputs = _inputs(job, found)
+    return manifest if all(manifest["inputs"][name] == identity for name, identity in inputs.items()) else None
+
+
+def _inputs(job: PairsJob, found: Survey) -> dict[str, Any]:
+    """Which versions of the corpus, and of the embeddings, are there now."""
+    assert found.manifest is not None, "it is current"
     inputs = {"corpus": identity_of(found.manifest)}
     if job.embeddings is not None:
         embeddings = read_manifest(job.embeddings)
         inputs["embeddings"] = identity_of(embeddings) if embeddings is not None else {}
-    return manifest if all(manifest["inputs"][name] == identity for name, identity in inputs.items()) else None
+    return inputs
 
 
 def _nothing_to_do(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:
@@ -185,7 +210,7 @@ def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCar
         body = {
             "sections": config.sections("pairs"),
             "inputs": {"corpus": identity_of(corpus), **lineage},
-            "counts": _counts(job, found, dropped, records) | taken,
+            "counts": sum_up(job, found, dropped, records) | taken,
         }
         manifest = commit(job.partition, PAIRS, records, body)
     card = _to_card(config, job, manifest)
@@ -224,25 +249,6 @@ def _write(function: Callable[[Writing], Record], tasks: list[Writing], executor
     partition, finished = tasks[0].job.partition, finished_shards(tasks[0].job.partition)
     done = read_records(partition, [task.name for task in tasks if task.name in finished])
     return [*done, *executor.map(function, [task for task in tasks if task.name not in finished])]
-
-
-def _counts(job: PairsJob, found: dict[str, int], left_out: dict[str, int], records: list[Record]) -> dict[str, Any]:
-    """Sums over all shards, after a check that every candidate is counted once."""
-    details = [record.details for record in sorted(records, key=lambda record: record.shard)]
-    dropped = merged([left_out, *(each["dropped"] for each in details)])
-    counts: dict[str, Any] = {
-        "num_documents": found["num_rows"],
-        "num_candidates": found["num_candidates"],
-        **{f"num_{name}": sum(each[f"num_{name}"] for each in details) for name in ("in_pairs", "groups", *NAMES)},
-        "dropped": dict(sorted(dropped.items())),
-    }
-    if counts["num_candidates"] != counts["num_in_pairs"] + dropped.total():
-        raise StageError(
-            f"{job.partition.path}: {counts['num_candidates']} candidates, {counts['num_in_pairs']} in pairs and "
-            f"{dropped.total()} dropped; use another --root and report this as a bug"
-        )
-    check_pairs(job, counts, max(tuple(each["largest_group"]) for each in details))
-    return counts
 
 
 def _to_card(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:

@@ -7,9 +7,11 @@ from typing import Any
 
 from theta_ray.config import COLUMN_READERS, Input, Recipe
 from theta_ray.config_pairs import Pairs
-from theta_ray.errors import ConfigError, InputError
-from theta_ray.training.candidates import DROPPED
+from theta_ray.errors import ConfigError, InputError, StageError
+from theta_ray.store import Record
+from theta_ray.training.candidates import DROPPED, merged
 from theta_ray.training.pair_phases import PairsJob
+from theta_ray.training.splits import NAMES
 
 # Columns of the corpus that a kind or a split needs.
 NEEDED_BY_KIND = {
@@ -91,3 +93,22 @@ def check_pairs(job: PairsJob, counts: dict[str, Any], largest: tuple[int, str])
             hint = "change pairs.split.test_share, pairs.split.by or pairs.seed"
             among = f"groups with pairs: {counts['num_groups']:,}"
             raise InputError(f"{where}: the {side} split by {pairs.split_by} is empty ({among}); {hint}")
+
+
+def sum_up(job: PairsJob, found: dict[str, int], left_out: dict[str, int], records: list[Record]) -> dict[str, Any]:
+    """Sums over all shards, after a check that every candidate is counted once."""
+    details = [record.details for record in sorted(records, key=lambda record: record.shard)]
+    dropped = merged([left_out, *(each["dropped"] for each in details)])
+    counts: dict[str, Any] = {
+        "num_documents": found["num_rows"],
+        "num_candidates": found["num_candidates"],
+        **{f"num_{name}": sum(each[f"num_{name}"] for each in details) for name in ("in_pairs", "groups", *NAMES)},
+        "dropped": dict(sorted(dropped.items())),
+    }
+    if counts["num_candidates"] != counts["num_in_pairs"] + dropped.total():
+        raise StageError(
+            f"{job.partition.path}: {counts['num_candidates']} candidates, {counts['num_in_pairs']} in pairs and "
+            f"{dropped.total()} dropped; use another --root and report this as a bug"
+        )
+    check_pairs(job, counts, max(tuple(each["largest_group"]) for each in details))
+    return counts
