@@ -89,6 +89,12 @@ class PairData:
         ]
         return [anchor for anchor, _ in made], [positive for _, positive in made], groups
 
+    def negatives(self, places: npt.NDArray[np.int64], epoch: int) -> list[tuple[int, str]]:
+        """The views of the negatives at some places of the table: which of these places has it, and its text."""
+        rows = self._negatives(places)
+        pairs = np.flatnonzero(rows >= 0) // max(1, self.num_negatives)
+        return list(zip(pairs.tolist(), self._negative_views(places, rows, epoch), strict=True))
+
     def _texts(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """Documents' texts without the character that is ours."""
         return [text.replace(MASK, " ") for text in self._documents.values("text", rows)]

@@ -37,7 +37,8 @@ class LearningEncoder(torch.nn.Module):
         self.model: Any = model
         width = self._model_width = self.rules.width
         self.given = torch.nn.Sequential(*self.rules.projection).to(device)  # of the base, frozen; mostly none
-        self.projection = torch.nn.Linear(width, projection, bias=False, device=device) if projection else None
+        # made on the CPU, so that its first weights are the same whatever the device
+        self.projection = torch.nn.Linear(width, projection, bias=False).to(device) if projection else None
 
     @property
     def width(self) -> int:

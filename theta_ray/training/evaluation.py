@@ -139,7 +139,7 @@ def evaluate(encode: Encode, held_out: HeldOut, settings: Evaluation) -> Scores:
 def per_query(
     vectors_TD: npt.NDArray[np.floating], held_out: HeldOut, settings: Evaluation, part: tuple[int, int] = (0, 1)
 ) -> Scores:
-    """Values of the queries of one part, against all texts.
+    """Values of the queries of one part, against all texts; clusters, which are of all texts at once, in the first.
 
     Args:
         vectors_TD: vectors of `held_out.texts`, of any length above 0.
@@ -167,10 +167,17 @@ def per_query(
         columns["triplet"] = triplets_kept(unit_TD, held_out.triplets[mine_triplets])
     if len(text):
         columns["knn"] = nearest_labels(unit_TD, held_out.labelled, settings.num_neighbors, mine_labelled)
-        # every worker makes the same clusters: they are of all texts, and sending them would take as long
-        clusters = spherical_k_means(unit_TD[text], len(np.unique(label)), settings.seed)
-        columns["label"], columns["cluster"] = label[mine_labelled], clusters[mine_labelled]
+        columns["label"], columns["cluster"] = _clusters(unit_TD[text], label, settings, part)
     return Scores(columns, spread_of(unit_TD))
+
+
+def _clusters(
+    unit_LD: npt.NDArray[np.float64], label_L: Indices, settings: Evaluation, part: tuple[int, int]
+) -> tuple[Indices, Indices]:
+    """Labels and clusters of all labelled texts, in the first part; clusters of two machines may have other numbers."""
+    if part[0]:
+        return label_L[:0], label_L[:0]
+    return label_L, spherical_k_means(unit_LD, len(np.unique(label_L)), settings.seed)
 
 
 def _slice(count: int, part: tuple[int, int]) -> slice:

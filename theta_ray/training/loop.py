@@ -22,6 +22,7 @@ import torch
 from theta_ray.config import Encoder
 from theta_ray.config_finetune import Finetune
 from theta_ray.config_pairs import Pairs
+from theta_ray.encoder.precision import resolve_precision
 from theta_ray.encoder.shard import source_on_this_node
 from theta_ray.encoder.source import ModelSource
 from theta_ray.errors import InputError, StageError
@@ -29,9 +30,12 @@ from theta_ray.steps import reached
 from theta_ray.store import Partition
 from theta_ray.training.batch import Batch
 from theta_ray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from theta_ray.training.collapse import check_collapse
 from theta_ray.training.data import PairData
 from theta_ray.training.encode import LearningEncoder
-from theta_ray.training.held_out import encode, evaluate, held_out
+from theta_ray.training.evaluation import compare
+from theta_ray.training.fsdp import shard_layers
+from theta_ray.training.held_out import Vectors, encode, held_out, score
 from theta_ray.training.local_copy import LocalCopy
 from theta_ray.training.lora import add_lora
 from theta_ray.training.order import Order
@@ -55,6 +59,8 @@ class TrainJob:
     source: ModelSource
     device: str
     threads: int
+    fsdp: bool = False
+    """Whether workers hold a share of the base's layers each."""
 
 
 class Learner:
@@ -63,19 +69,9 @@ class Learner:
     def __init__(self, job: TrainJob, workers: Workers) -> None:
         torch.set_num_threads(job.threads)
         self.job, self.workers, settings = job, workers, job.finetune
-        source = source_on_this_node(job.encoder, job.source)
-        length = {"max_length": settings.max_length} if settings.max_length else {}
-        config = job.encoder.model_copy(update=length)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)  # of a projection's first weights, the same on every worker
-            self.encoder = LearningEncoder(config, source, device=job.device, projection=settings.projection)
-        self.peft: Any = None
-        if settings.method == "lora":
-            self.peft = add_lora(self.encoder.model, settings.lora, seed=settings.seed)
-        else:
-            self.encoder.model.requires_grad_()
-        if settings.gradient_checkpointing:
-            self.encoder.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.is_sharded = job.fsdp and workers.size > 1
+        self._config = _encoder_config(job), source_on_this_node(job.encoder, job.source)
+        self.encoder, self.peft = self._make_encoder()
         self.parameters = {name: p for name, p in self.encoder.named_parameters() if p.requires_grad}
         copy = LocalCopy(job.corpus, job.pairs)
         self.data = PairData(copy, "train", job.pair_settings, self.encoder.tokenizer, settings.seed)
@@ -87,16 +83,41 @@ class Learner:
         steps = self.order.num_steps(settings.epochs)
         self.num_steps = min(steps, settings.max_steps or steps)
         self.optimizer = make_optimizer(self.parameters, settings)
-        self._config = config, source
+
+    def _make_encoder(self) -> tuple[LearningEncoder, Any]:
+        """The model with what learns on it, and the `peft.PeftModel` around it, if that is an adapter."""
+        job, settings, peft = self.job, self.job.finetune, None
+        # the whole of a base that is to be sharded may fit the main memory alone
+        device = "cpu" if self.is_sharded else job.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)  # of a projection's first weights, the same on every worker
+            encoder = LearningEncoder(*self._config, device=device, projection=settings.projection)
+        if settings.method == "lora":
+            peft = add_lora(encoder.model, settings.lora, seed=settings.seed)
+        else:
+            encoder.model.requires_grad_()
+        if settings.gradient_checkpointing:
+            encoder.model.gradient_checkpointing_enable({"use_reentrant": False})
+        if self.is_sharded:
+            shard_layers(encoder.model, device=job.device, num_workers=self.workers.size)
+        return encoder.to(job.device), peft
 
     def evaluate(self) -> dict[str, Any]:
         """Metrics of the model beside its base, on the pairs that were kept from training."""
-        job, tokens, texts = self.job, self.job.finetune.pack_tokens, self.held_out
+        settings, workers = self.job.finetune.evaluation, self.workers
         self.encoder.eval()
-        tuned = encode(self.encoder, texts.texts, self.workers, tokens)
+        tuned = self._encode_held_out(self.encoder)
         with self._base() as encoder:
-            base = encode(encoder, texts.texts, self.workers, tokens)
-        return evaluate(tuned, base, texts, job.finetune.evaluation, job.adapter.path)
+            base = self._encode_held_out(encoder)
+        of_tuned, of_base = (
+            score(vectors, self.held_out, settings, workers, self.job.device) for vectors in (tuned, base)
+        )
+        check_collapse(of_tuned.spread, settings, self.job.adapter.path)
+        return compare(of_base, of_tuned, settings)
+
+    def _encode_held_out(self, encoder: LearningEncoder) -> Vectors:
+        texts, tokens = self.held_out.texts, self.job.finetune.pack_tokens
+        return encode(encoder, texts, self.workers, tokens, equal_passes=self.is_sharded)
 
     @contextmanager
     def _base(self) -> Iterator[LearningEncoder]:
@@ -125,6 +146,7 @@ class Learner:
             settings.loss,
             settings.pack_tokens,
             settings.seed,
+            equal_passes=self.is_sharded,
         )
         self.encoder.train()
         for number, batch in self._batches(progress.step):
@@ -162,6 +184,12 @@ class Learner:
                 if number + 1 < self.num_steps:
                     ahead = reader.submit(self.data.batch, self.order, number + 1)
                 yield number, current.result()
+
+
+def _encoder_config(job: TrainJob) -> Encoder:
+    """The encoder as it learns: in the precision of the device, with the length of the section."""
+    length = {"max_length": job.finetune.max_length} if job.finetune.max_length else {}
+    return job.encoder.model_copy(update={"precision": resolve_precision(job.encoder.precision, job.device), **length})
 
 
 def make_optimizer(parameters: dict[str, torch.nn.Parameter], settings: Finetune) -> torch.optim.Optimizer:
