@@ -27,6 +27,8 @@ class Negatives(Strict):
     NV-Retriever (Moreira et al. 2024). None: no such rule, where labels are sure that a negative is one."""
     margin: Annotated[float, Field(ge=0, le=2)] | None = None
     """A negative is less similar to the anchor than the positive by at least this. None: no such rule."""
+    max_similarity: Annotated[float, Field(gt=-1, le=1)] | None = None
+    """A negative is at most this similar to the anchor, whatever the positive is. None: no such rule."""
     choose: Choose = "random"
     """Of the ranks that the margins leave: any, by the seed, or the nearest."""
     share: Annotated[float, Field(gt=0, le=1)] = 1

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theta_ray.config_negatives import Negatives
 from theta_ray.training.negative_rules import choose, is_drawn
-from theta_ray.training.topk import NOTHING, Candidates, Near, merge, search, similarities
+from theta_ray.training.topk import NOTHING, Candidates, Near, Queries, merge, search, similarities
 
 K = 4
 
@@ -25,8 +26,8 @@ class Corpus:
         self.doc = generator.permutation(num_documents).astype(np.uint64) * np.uint64(7)
         self.keys = [generator.integers(0, 6, generator.integers(0, 4)).astype(np.uint64) for _ in self.doc]
         queries = generator.normal(size=(num_queries, 3)).astype(np.float32)
-        self.queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-        self.forbidden = [np.unique(generator.integers(0, 8, 2)).astype(np.uint64) for _ in queries]
+        forbidden = [np.unique(generator.integers(0, 8, 2)).astype(np.uint64) for _ in queries]
+        self.queries = Queries(queries / np.linalg.norm(queries, axis=1, keepdims=True), forbidden)
 
     def shard(self, rows: np.ndarray) -> Candidates:
         rows = rows[np.lexsort((self.doc[rows], self.text[rows]))]
@@ -42,8 +43,8 @@ class Corpus:
         """Similarity, document and text of the nearest, by looking at every document."""
         found: dict[int, tuple[float, int, int]] = {}
         for row in np.argsort(self.doc):
-            if set(self.keys[row]).isdisjoint(self.forbidden[query]):
-                similarity = similarities(self.queries[[query]], self.vectors[[row]])[0]
+            if set(self.keys[row]).isdisjoint(self.queries.forbidden[query]):
+                similarity = similarities(self.queries.vectors[[query]], self.vectors[[row]])[0]
                 found.setdefault(int(self.text[row]), (similarity, int(self.doc[row]), int(self.text[row])))
         return sorted(found.values(), key=lambda near: (-near[0], near[1]))[:K]
 
@@ -64,7 +65,7 @@ def test_shards_searched_one_after_another_give_what_looking_at_every_document_g
     shard_of = np.random.default_rng(len(corpus.doc)).integers(0, num_shards, len(corpus.doc))
     near = NOTHING
     for shard in range(num_shards):
-        near = search(corpus.queries, corpus.forbidden, corpus.shard(np.flatnonzero(shard_of == shard)), K, near)
+        near = search(corpus.queries, corpus.shard(np.flatnonzero(shard_of == shard)), K, near)
     for query in range(len(corpus.queries)):
         assert _rows(near, query) == corpus.brute_force(query)
     assert all(corpus.doc[place] == doc for place, doc in zip(near.place, near.doc, strict=True))
@@ -75,20 +76,30 @@ def test_shards_searched_one_after_another_give_what_looking_at_every_document_g
 def test_ranges_searched_apart_and_merged_in_any_order_give_the_same(corpus: Corpus, num_shards: int) -> None:
     shard_of = np.random.default_rng(0).integers(0, num_shards, len(corpus.doc))
     shards = [corpus.shard(np.flatnonzero(shard_of == shard)) for shard in range(num_shards)]
-    parts = [search(corpus.queries, corpus.forbidden, shard, K) for shard in shards]
-    whole = search(corpus.queries, corpus.forbidden, corpus.shard(np.arange(len(corpus.doc))), K)
+    parts = [search(corpus.queries, shard, K) for shard in shards]
+    whole = search(corpus.queries, corpus.shard(np.arange(len(corpus.doc))), K)
     for order in (parts, parts[::-1], [merge(parts[:2], K), *parts[2:]]):
         merged = merge(order, K)
         assert all((getattr(merged, name) == column).all() for name, column in vars(whole).items())
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@given(CORPORA)
+def test_a_gpu_finds_what_the_cpu_finds(corpus: Corpus) -> None:
+    shard = corpus.shard(np.arange(len(corpus.doc)))
+    here, there = (search(corpus.queries, shard, K, device=device) for device in ("cpu", "cuda"))
+    assert all((getattr(here, name) == column).all() for name, column in vars(there).items())
+
+
 RULES = st.builds(
-    lambda first, more, count, relative, margin, how, seed: Negatives(
+    lambda first, more, count, relative, margin, most, how, seed: Negatives(
         first_rank=first,
         last_rank=first + more,
         count=min(count, more + 1),
         relative_margin=relative,
         margin=margin,
+        max_similarity=most,
         choose=how,
         seed=seed,
     ),
@@ -97,6 +108,7 @@ RULES = st.builds(
     st.integers(1, 3),
     st.sampled_from([None, 0, 0.05, 0.5]),
     st.sampled_from([None, 0, 0.1]),
+    st.sampled_from([None, 0.2]),
     st.sampled_from(["random", "hardest"]),
     st.integers(0, 9),
 )
@@ -110,7 +122,7 @@ def _near(generator: np.random.Generator, num_pairs: int, k: int) -> Near:
 
 
 @given(RULES, st.integers(0, 999), st.integers(1, 5))
-def test_every_negative_keeps_its_rank_and_both_margins(rules: Negatives, seed: int, num_pairs: int) -> None:
+def test_every_negative_keeps_its_rank_both_margins_and_the_bound(rules: Negatives, seed: int, num_pairs: int) -> None:
     generator = np.random.default_rng(seed)
     near, positive = _near(generator, num_pairs, rules.last_rank), generator.uniform(-1, 1, num_pairs)
     chosen, counts = choose(near, positive, generator.integers(0, 2**63, num_pairs).astype(np.uint64), rules)
@@ -120,6 +132,7 @@ def test_every_negative_keeps_its_rank_and_both_margins(rules: Negatives, seed: 
             (similarity, doc)
             for rank, (similarity, doc) in enumerate(zip(mine.similarity, mine.doc, strict=True), start=1)
             if rules.first_rank <= rank <= rules.last_rank
+            and (rules.max_similarity is None or similarity <= rules.max_similarity)
             and (rules.margin is None or positive[pair] - similarity >= rules.margin)
             and (
                 rules.relative_margin is None

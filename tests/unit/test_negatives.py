@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tests.corpora import DAY, corpus_of, write_jsonl
 from tests.small_jobs import WORDS, make_recipe, read_table
@@ -252,3 +253,10 @@ def test_every_pair_meets_every_shard_once(num_pairs: int, num_shards: int, rang
         tasks = [negatives.SearchTask(block, number) for number in range(ranges)]
         assert [shard for task in tasks for shard in task.shards] == list(range(num_shards))
     assert len({block.name for block in blocks}) == len(blocks)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_search_on_a_gpu_that_is_not_there_is_told_in_one_line(config: Config, tmp_path: Path) -> None:
+    wanting = config.model_copy(update={"resources": Resources(executor="local", gpus_per_actor=1)})
+    with pytest.raises(InputError, match=r"torch sees none; .* set gpus_per_actor: 0"):
+        _mine(wanting, tmp_path, _pairs(3))

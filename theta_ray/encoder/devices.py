@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from theta_ray.encoder.precision import DTYPES, PackedLinear, wants_onednn
+from theta_ray.errors import InputError
 
 MEASURED_SECONDS = 0.3
 NUM_ROWS = {"cpu": 1024, "cuda": 8192}
@@ -59,6 +60,12 @@ GPUS = (
     Gpu(r"NVIDIA GeForce RTX 4090", 165.2, 82.6),
     Gpu(r"NVIDIA GeForce RTX 3090", 71, 35.6),
 )
+
+
+def require_device(device: str) -> None:
+    """Raise InputError where a GPU is asked for and torch sees none."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError("resources ask for a GPU and torch sees none; install a CUDA build, or set gpus_per_actor: 0")
 
 
 def peak_of(device: str, precision: str, config: Any) -> Peak:

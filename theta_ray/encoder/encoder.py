@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.devices import require_device
 from theta_ray.encoder.forward import choose_forward, to_device
 from theta_ray.encoder.memory import PackQueue, is_out_of_memory
 from theta_ray.encoder.model import has_pooler, load_config, load_model, load_tokenizer
@@ -29,7 +30,7 @@ from theta_ray.encoder.precision import loaded_precision, merge_adapter, resolve
 from theta_ray.encoder.projection import load_projections
 from theta_ray.encoder.source import ModelSource, settings_of
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
-from theta_ray.errors import ConfigError, InputError, StageError
+from theta_ray.errors import ConfigError, StageError
 
 logger = logging.getLogger(__name__)
 Vectors = npt.NDArray[np.float32]
@@ -90,10 +91,7 @@ class TextEncoder:
     """A loaded model that turns token sequences into vectors."""
 
     def __init__(self, config: Encoder, embed: Embed, source: ModelSource, *, device: str = "cpu") -> None:
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise InputError(
-                "resources ask for a GPU and torch sees none; install a CUDA build, or set gpus_per_actor: 0"
-            )
+        require_device(device)
         self.rules = vector_rules(config, embed, source)
         self.width = self.rules.width
         self.projection = torch.nn.Sequential(*self.rules.projection).to(device)

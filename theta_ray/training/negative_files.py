@@ -43,6 +43,8 @@ class NegativesJob:
     lineage: dict[str, Any]
     """Which version of the embeddings, and of which model, the negatives are from."""
     rules: Negatives
+    device: str = "cpu"
+    """What searches."""
     staging: str = ""
     """Folder of the run."""
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from theta_ray.corpus import staging
+from theta_ray.encoder.devices import require_device
 from theta_ray.encoder.stored import read_vectors
 from theta_ray.objects import exists
 from theta_ray.store import read_shard
@@ -48,7 +49,7 @@ from theta_ray.training.negative_rules import (
     keys_of,
     text_hashes,
 )
-from theta_ray.training.topk import NOTHING, Int64, Near, UInt64, merge, search, similarities
+from theta_ray.training.topk import NOTHING, Int64, Near, Queries, UInt64, merge, search, similarities
 
 PAIR_COLUMNS = ["anchor_id", "more_anchor_ids", "positive_id", "group", "kind", "split"]
 IDS = pa.list_(pa.string())
@@ -172,13 +173,14 @@ def search_range(task: SearchTask) -> dict[str, Any]:
     """Stage the nearest texts of a block's anchors among those of a range of shards."""
     block, job = task.block, task.block.file.job
     if not exists(job.at("near", task.name)):
+        require_device(job.device)
         queries = read(job.at("queries", block.name), ["vector", "similarity", "forbidden"])
         usable = np.flatnonzero(~np.isnan(queries["similarity"].to_numpy()))
         queries = queries.take(pa.array(usable))
-        vectors, forbidden = from_vectors(queries["vector"]), from_lists(queries["forbidden"].combine_chunks())
+        who = Queries(from_vectors(queries["vector"]), from_lists(queries["forbidden"].combine_chunks()))
         near = NOTHING
         for number in task.shards if len(usable) else ():
-            near = search(vectors, forbidden, read_candidates(job, number), job.rules.last_rank, near)
+            near = search(who, read_candidates(job, number), job.rules.last_rank, near, job.device)
         write(job.at("near", task.name), pa.table({**vars(near), "query": usable[near.query]}))
     return {"num_rows": block.stop - block.start}
 

@@ -109,7 +109,7 @@ def choose(
 
 def _limits(positive_N: npt.NDArray[np.float64], rules: Negatives) -> npt.NDArray[np.float64]:
     """[N] how similar to its anchor a negative may be."""
-    limit_N = np.full(len(positive_N), np.inf)
+    limit_N = np.full(len(positive_N), np.inf if rules.max_similarity is None else rules.max_similarity)
     if rules.margin is not None:
         limit_N = np.minimum(limit_N, positive_N - rules.margin)
     if rules.relative_margin is not None:

@@ -25,6 +25,7 @@ from theta_ray.config import Config, Embed
 from theta_ray.config_negatives import Negatives
 from theta_ray.corpus.survey import partition_of
 from theta_ray.encoder.job import make_job
+from theta_ray.encoder.map_shards import num_actors
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.errors import InputError
 from theta_ray.manifest import identity_of, read_manifest
@@ -66,7 +67,8 @@ def make_negatives_job(config: Config, day: str, rules: Negatives) -> NegativesJ
     lineage = {"embeddings": identity_of(manifest)}
     lineage |= {name: manifest["inputs"][name] for name in ("model", "adapter")}
     shards = plan_tasks(of_corpus, Embed.model_validate(manifest["sections"]["embed"]))
-    return NegativesJob(corpus, embeddings, tuple(shards), lineage, rules)
+    device = "cuda" if config.resources.gpus_per_actor else "cpu"
+    return NegativesJob(corpus, embeddings, tuple(shards), lineage, rules, device)
 
 
 def mine_negatives(job: NegativesJob, files: Sequence[str], executor: Executor) -> dict[str, int]:
@@ -88,7 +90,10 @@ def mine_negatives(job: NegativesJob, files: Sequence[str], executor: Executor) 
     blocks = plan_blocks(tasks, sizes)
     executor.map(gather_block, blocks)
     ranges = [SearchTask(block, number) for block in blocks for number in range(block.num_ranges)]
-    executor.map(search_range, ranges)
+    gpus = executor.resources.gpus_per_actor
+    if gpus:
+        num_actors(executor.resources)  # a missing GPU stops the job: its tasks would wait for ever
+    executor.map(search_range, ranges, gpus=gpus)
     totals: Counter[str] = Counter()
     for counts in executor.map(choose_block, blocks):
         totals.update(counts)

@@ -2,9 +2,9 @@
 
     queries [Q, D] x candidates [C, D] of a shard -> at most k near ones of each query -> merged with those before
 
-1. Cosines in float32, a block of queries at a time; forbidden candidates are minus infinity.
+1. Cosines in float32, a block of queries at a time, on the CPU or a GPU; forbidden candidates are minus infinity.
 2. Everything that rounding could have kept from the first k is looked at again: its cosine in float64, rounded to seven
-   places. So neither the size of a block nor that of a shard decides who is near.
+   places. So neither the size of a block nor that of a shard, nor the device, decides who is near.
 3. Each text counts once, then the first k of each query stay. Equally near ones come by the hash of their ids.
 
 Merging is associative and does not depend on the order of the parts. Alive: a block's cosines, k rows a query.
@@ -32,6 +32,19 @@ ROUNDING = 1e-5
 DIGITS = 7
 # Pairs whose vectors stay in a core's cache.
 MEASURED_AT_ONCE = 2**9
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Q vectors that look for near ones, and what each may not find."""
+
+    vectors: Vectors
+    """[Q, D], unit vectors."""
+    forbidden: Sequence[UInt64]
+    """Keys for each query; documents that have one of them are left out."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
 @dataclass(frozen=True)
@@ -123,31 +136,31 @@ def ranks_in(near: Near) -> Int64:
 
 
 def search(
-    queries_QD: Vectors, forbidden: Sequence[UInt64], candidates: Candidates, k: int, before: Near = NOTHING
+    queries: Queries, candidates: Candidates, k: int, before: Near = NOTHING, device: torch.types.Device = "cpu"
 ) -> Near:
     """The k nearest texts of each query among some candidates and those found before.
 
     A text counts once, by the document of the lowest hash that the query allows.
 
     Args:
-        queries_QD: unit vectors.
-        forbidden: keys for each query; documents that have one of them are left out.
+        queries: who looks.
         candidates: of one shard.
         k: how many.
         before: from other shards, for the same queries.
+        device: what multiplies. Its float32 may round as it likes, up to ROUNDING.
     """
     if not len(candidates.text):
         return before
-    right_TD = torch.from_numpy(candidates.vectors)
-    worst_Q = _worst(before, len(queries_QD), k)
+    right_TD = torch.from_numpy(candidates.vectors).to(device)
+    worst_Q = torch.from_numpy(_worst(before, len(queries), k)).to(device)
     blocks = []
-    for start in range(0, len(queries_QD), BLOCK_QUERIES):
+    for start in range(0, len(queries), BLOCK_QUERIES):
         block = slice(start, start + BLOCK_QUERIES)
-        cosines_QT = torch.tensor(queries_QD[block]) @ right_TD.T
-        for row, keys in zip(cosines_QT.numpy(), forbidden[block], strict=True):
-            row[candidates.texts_marked(keys)] = -np.inf
-        query, text = _within_reach(cosines_QT, torch.from_numpy(worst_Q[block]), k)
-        found = _measured(query + start, text, queries_QD, forbidden, candidates)
+        cosines_QT = torch.tensor(queries.vectors[block]).to(device) @ right_TD.T
+        forbidden_QT = np.stack([candidates.texts_marked(keys) for keys in queries.forbidden[block]])
+        cosines_QT.masked_fill_(torch.from_numpy(forbidden_QT).to(device), -torch.inf)
+        query, text = _within_reach(cosines_QT, worst_Q[block], k)
+        found = _measured(query + start, text, queries, candidates)
         blocks.append(merge([of_queries(before, start, start + BLOCK_QUERIES), found], k))
     return concat(blocks)
 
@@ -166,18 +179,17 @@ def _within_reach(cosines_QT: torch.Tensor, worst_Q: torch.Tensor, k: int) -> tu
     if k < cosines_QT.shape[1] and worst_Q.isneginf().any():
         limit_Q = torch.maximum(limit_Q, cosines_QT.topk(k, dim=1).values[:, -1])
     reached = (cosines_QT >= limit_Q[:, None] - ROUNDING) & (cosines_QT > -torch.inf)
-    query, text = np.divmod(np.flatnonzero(reached.numpy()), cosines_QT.shape[1])  # nonzero takes eight times as long
+    places = np.flatnonzero(reached.cpu().numpy())  # on a CPU torch's own nonzero takes eight times as long
+    query, text = np.divmod(places, cosines_QT.shape[1])
     return query, text
 
 
-def _measured(
-    query_M: Int64, text_M: Int64, queries_QD: Vectors, forbidden: Sequence[UInt64], candidates: Candidates
-) -> Near:
+def _measured(query_M: Int64, text_M: Int64, queries: Queries, candidates: Candidates) -> Near:
     similarity = np.empty(len(query_M))
     for start in range(0, len(query_M), MEASURED_AT_ONCE):
         part = slice(start, start + MEASURED_AT_ONCE)
-        similarity[part] = similarities(queries_QD[query_M[part]], candidates.vectors[text_M[part]])
-    doc_M = _first_allowed(query_M, text_M, forbidden, candidates)
+        similarity[part] = similarities(queries.vectors[query_M[part]], candidates.vectors[text_M[part]])
+    doc_M = _first_allowed(query_M, text_M, queries.forbidden, candidates)
     return Near(query_M, similarity, candidates.doc[doc_M], candidates.text[text_M], candidates.place[doc_M])
 
 
