@@ -6,6 +6,7 @@ Shapes: N queries or texts, R rows of weights, D values.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -65,21 +66,29 @@ def normalized_mutual_information(
 
     Equals scikit-learn's `normalized_mutual_info_score` of the queries repeated as often as they weigh.
     """
-    labels, label_number_N = np.unique(label_N, return_inverse=True)
-    clusters, cluster_number_N = np.unique(cluster_N, return_inverse=True)
-    shape = len(labels), len(clusters)
-    cell_N = label_number_N * shape[1] + cluster_number_N
     found = np.empty(len(weights_RN))
-    for row, weights_N in enumerate(weights_RN):
-        joint = np.bincount(cell_N, weights=weights_N, minlength=shape[0] * shape[1]).reshape(shape)
-        of_label, of_cluster = _entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0))
-        mutual = of_label + of_cluster - _entropy(joint.ravel())
+    for row, joint in enumerate(contingency_tables(weights_RN, label_N, cluster_N)):
+        of_label, of_cluster = entropy(joint.sum(axis=1)), entropy(joint.sum(axis=0))
+        mutual = of_label + of_cluster - entropy(joint.ravel())
         found[row] = max(0.0, mutual) / ((of_label + of_cluster) / 2) if of_label + of_cluster > 1e-12 else 1.0
     return found
 
 
-def _entropy(counts: npt.NDArray[Any]) -> float:
-    """Of shares, in nats."""
+def contingency_tables(
+    weights_RN: Values, label_N: npt.NDArray[np.generic], cluster_N: npt.NDArray[np.generic]
+) -> Iterator[Values]:
+    """For each row of weights: [labels, clusters] sums of the weights of the queries with both."""
+    labels, label_number_N = np.unique(label_N, return_inverse=True)
+    clusters, cluster_number_N = np.unique(cluster_N, return_inverse=True)
+    shape = len(labels), len(clusters)
+    cell_N = label_number_N * shape[1] + cluster_number_N
+    for weights_N in weights_RN:
+        counts = np.bincount(cell_N, weights=weights_N, minlength=shape[0] * shape[1])
+        yield counts.astype(np.float64, copy=False).reshape(shape)
+
+
+def entropy(counts: npt.NDArray[Any]) -> float:
+    """Of the shares that counts are, in nats."""
     p = counts[counts > 0] / counts.sum()
     return float(-(p * np.log(p)).sum())
 
@@ -112,7 +121,7 @@ def effective_rank(vectors_ND: Values) -> float:
     From 1, where all vectors lie on one line, to min(N, D).
     """
     singular = np.linalg.svd(vectors_ND, compute_uv=False)
-    return float(np.exp(_entropy(singular))) if singular.sum() > 0 else 0.0
+    return float(np.exp(entropy(singular))) if singular.sum() > 0 else 0.0
 
 
 def mean_cosine(vectors_ND: Values) -> float:
