@@ -128,19 +128,20 @@ def save_roberta(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def save_qwen3(folder: Path, *, seed: int = 0) -> Path:
-    """A two-layer Qwen3 with grouped queries (4 heads on 2)."""
+def save_qwen3(folder: Path, *, seed: int = 0, num_layers: int = 2) -> Path:
+    """A Qwen3 with grouped queries (4 heads on 2), whose output layer would be its input embeddings."""
     torch.manual_seed(seed)
     config = Qwen3Config(
         vocab_size=VOCAB_SIZE,
         hidden_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=num_layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=16,
         intermediate_size=128,
         max_position_embeddings=256,
         initializer_range=0.3,
+        tie_word_embeddings=True,
     )
     Qwen3Model(config).save_pretrained(folder)
     qwen3_tokenizer().save_pretrained(folder)

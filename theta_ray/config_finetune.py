@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 from theta_ray.config_evaluation import Evaluation
 from theta_ray.strict import Strict
 
-LossName = Literal["infonce", "simcse", "supcon", "triplet"]
+LossName = Literal["ce_head", "clm", "distill", "infonce", "simcse", "supcon", "triplet"]
 Mining = Literal["given", "semi_hard", "batch_hard"]
+Imitated = Literal["cosine", "margin_mse"]
 Schedule = Literal["constant", "cosine", "linear"]
 
 
@@ -24,12 +25,22 @@ class Lora(Strict):
     """Endings of module names. Absent: the query, key, value and output projections of the model's attention."""
 
 
+class Head(Strict):
+    """The classifier that `ce_head` puts on the pooled vector; defaults as published for THETA's adapters."""
+
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = (256, 128)
+    """Of the hidden layers, each with ReLU and dropout; empty is a linear classifier."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of the head alone; the model has `finetune.learning_rate`."""
+
+
 class Loss(Strict):
     """What is made small."""
 
     name: LossName = "infonce"
     temperature: Annotated[float, Field(gt=0)] = 0.05
-    """Of the softmax over similarities; of no meaning to `triplet`."""
+    """Of the softmax over similarities."""
     symmetric: bool = False
     """`infonce`: positives look for their anchors as well."""
     margin: Annotated[float, Field(gt=0, lt=2)] = 0.5
@@ -40,8 +51,49 @@ class Loss(Strict):
     """Exponent that weighs down what is solved already; 0 is off. 0.5 in KaLM-Embedding (Hu et al. 2025)."""
     dims: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Matryoshka: prefixes that the loss is also taken at (Kusupati et al. 2022)."""
+    layers: bool = False
+    """2D Matryoshka: each step also at one earlier layer, and with `dims` at one width (Li et al. 2024)."""
     masks_false_negatives: bool = True
     """Leave out columns that share a tag, a label or their text with a row."""
+    head: Head = Head()
+    """`ce_head`: the classifier."""
+    teacher: str | None = None
+    """`distill`: committed `embeddings` of the same corpus, whose vectors the model is to have: a folder, a URI, or
+    `embeddings/<fingerprint>/dt=<day>` below the root."""
+    imitated: Imitated = "cosine"
+    """`distill`: the teacher's vectors (1 - cosine), or by how much positives are more similar than the pairs' own
+    negatives (squared difference; Hofstaetter et al. 2020)."""
+    similarity_weight: Annotated[float, Field(ge=0)] = 0
+    """`distill`: of a further term, the squared difference of all cosines in a batch; 0 is off."""
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Loss:
+        for field, names in MEANT_FOR.items():
+            if self.name not in names and getattr(self, field) != type(self).model_fields[field].default:
+                raise ValueError(f"{field} is for name {' or '.join(names)}, not {self.name}; leave it out")
+        if self.name == "distill" and self.teacher is None:
+            raise ValueError("name distill needs teacher; name a committed embeddings partition of this corpus")
+        if list(self.dims) != sorted(set(self.dims), reverse=True):
+            raise ValueError(f"dims {list(self.dims)}: name each width once, from wide to narrow")
+        return self
+
+
+# Settings of a loss that mean nothing to others.
+OF_SIMILARITIES: tuple[LossName, ...] = ("infonce", "simcse", "supcon")
+MEANT_FOR: dict[str, tuple[LossName, ...]] = {
+    "temperature": OF_SIMILARITIES,
+    "symmetric": ("infonce",),
+    "margin": ("triplet",),
+    "mining": ("triplet",),
+    "focal": ("ce_head", *OF_SIMILARITIES),
+    "dims": (*OF_SIMILARITIES, "triplet"),
+    "layers": (*OF_SIMILARITIES, "triplet"),
+    "masks_false_negatives": ("infonce", "simcse"),
+    "head": ("ce_head",),
+    "teacher": ("distill",),
+    "imitated": ("distill",),
+    "similarity_weight": ("distill",),
+}
 
 
 class Finetune(Strict):
@@ -77,8 +129,6 @@ class Finetune(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Finetune:
-        if self.loss.mining != "given" and self.loss.name != "triplet":
-            raise ValueError(f"loss.mining {self.loss.mining}: is for loss.name triplet; leave it out")
-        if list(self.loss.dims) != sorted(set(self.loss.dims), reverse=True):
-            raise ValueError(f"loss.dims {list(self.loss.dims)}: name each width once, from wide to narrow")
+        if self.loss.name == "clm" and self.projection is not None:
+            raise ValueError("projection: loss.name clm makes no vectors; leave it out")
         return self

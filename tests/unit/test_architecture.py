@@ -16,7 +16,7 @@ import pytest
 
 from tests import readme_tables
 from tests.conftest import REPOSITORY
-from theta_ray import config, schemas
+from theta_ray import config, config_finetune, schemas
 
 LIBRARY = REPOSITORY / "theta_ray"
 ORDER = ["corpus", "encoder", "training", "topics", "network", "report"]
@@ -101,12 +101,16 @@ def test_choices_of_a_recipe_are_the_keys_of_their_registries() -> None:
     from theta_ray.corpus.readers import READERS
     from theta_ray.corpus.text import HASHTAGS, NORMALIZERS
     from theta_ray.encoder.pooling import POOLINGS
+    from theta_ray.training.distillation import IMITATED
+    from theta_ray.training.objective import LOSSES, LOSSES_OF_TEXTS
 
     assert _choices(config.Reader) == set(READERS)
     assert _choices(config.Normalize) == set(NORMALIZERS)
     assert _choices(config.Hashtags) == set(HASHTAGS)
     assert _choices(config.Pooling) == set(POOLINGS)
     assert _choices(config.Embed.model_fields["store_dtype"].annotation) == set(schemas.STORE_TYPES)
+    assert _choices(config_finetune.LossName) == {*LOSSES, *LOSSES_OF_TEXTS}
+    assert _choices(config_finetune.Imitated) == set(IMITATED)
 
 
 def test_every_reason_in_the_code_is_known_and_every_known_reason_is_used() -> None:

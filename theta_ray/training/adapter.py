@@ -2,6 +2,7 @@
 
 <root>/adapter/<fingerprint>/dt=<day>/
     adapter_model.safetensors  adapter_config.json  projection/   the adapter; after full fine-tuning none of it
+    classifier/                                                   head and classes of loss ce_head; no vector needs it
     contract.json  metrics.json  README.md                        what it promises, what it reached, in words
     merged/                                                       base and adapter in one, where asked for
     manifests/00000001.json                                       names all of it, and comes last
@@ -33,6 +34,7 @@ from theta_ray.manifest import manifest_path, read_manifest
 from theta_ray.objects import create_from_file, get_file
 from theta_ray.steps import reached
 from theta_ray.store import Partition, canonical_json, create_same, file_sha256
+from theta_ray.training.classifier import Classifier, save_classifier
 from theta_ray.training.merged import MODE_OF_POOLING, check_mergeable, write_model, write_modules
 from theta_ray.training.model_card import model_card, public
 
@@ -60,6 +62,8 @@ class Trained:
     """Recipe sections that decided it, as JSON values (`config.sections("pairs", "encoder", "finetune")`)."""
     inputs: dict[str, Any]
     """What it was made of: `manifest.identity_of` of each table, by name."""
+    classifier: Classifier | None = None
+    """The classifier that was trained on the pooled vector, which no vector depends on any more."""
 
     @property
     def is_adapter(self) -> bool:
@@ -152,6 +156,8 @@ class _Place:
 
 def _write_weights(trained: Trained, encoder: Encoder, place: _Place) -> None:
     """The trained numbers as local files."""
+    if trained.classifier is not None:
+        save_classifier(trained.classifier, place.folder)
     if trained.is_adapter:
         _save_adapter(trained, place.folder)
         if trained.projection is not None:

@@ -8,7 +8,7 @@ Every worker knows the whole batch but for its vectors. Shapes: B pairs, K negat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,8 @@ class Batch:
     """Of each pair."""
     missing: npt.NDArray[np.bool_] | None = None
     """[S], places of negatives that a pair has not; their sequences are empty. None: none are."""
+    teacher: npt.NDArray[np.float32] | None = None
+    """[S, E], a teacher's vectors of the texts' documents, zeros where a text is missing. None: there is no teacher."""
 
     @property
     def num_texts(self) -> int:
@@ -90,6 +92,18 @@ class Batch:
     def both(self) -> slice:
         """Places of anchors and positives."""
         return slice(0, 2 * self.num_pairs)
+
+    @property
+    def there(self) -> npt.NDArray[np.bool_]:
+        """[S], which texts are there."""
+        return np.ones(self.num_texts, bool) if self.missing is None else ~self.missing
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Batch:
+        """The batch with the sequences of all other texts emptied."""
+        lengths = np.where(kept, self.sequences.lengths, 0)
+        tokens = self.sequences.tokens[np.repeat(kept, self.sequences.lengths)]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        return replace(self, sequences=replace(self.sequences, tokens=tokens, offsets=offsets))
 
     def negatives_of(self, rows: slice) -> npt.NDArray[np.int64]:
         """[R, K], places of the negatives that the pairs of some rows brought along."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from theta_ray.errors import InputError
 from theta_ray.training.batch import NO_KEY, Batch, Keys
 from theta_ray.training.local_copy import LocalCopy, key_of
 from theta_ray.training.order import Order
+from theta_ray.training.teacher import TeacherVectors
 from theta_ray.training.views import fold_tag, hash_document, negative_view, views
 
 MASK = "\ue000"
@@ -30,6 +32,7 @@ class PairData:
     settings: Pairs
     tokenizer: Tokenizer
     seed: int
+    teacher: TeacherVectors | None = None
 
     def __post_init__(self) -> None:
         self._pairs, self._documents = self.copy.pairs(self.split), self.copy.documents
@@ -43,6 +46,11 @@ class PairData:
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The groups of this split, sorted: the same on all workers."""
+        return self._pairs.distinct("group")
 
     def batch(self, order: Order, step: int) -> Batch:
         """The global batch of a step."""
@@ -65,7 +73,16 @@ class PairData:
             len(places),
             self.num_negatives,
             missing,
+            self._teacher(rows, missing),
         )
+
+    def _teacher(self, rows: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:
+        """[S, E], the teacher's vectors of the documents; the first one's, where an anchor is made of several."""
+        if self.teacher is None:
+            return None
+        vectors = np.zeros((len(missing), self.teacher.width), np.float32)
+        vectors[~missing] = self.teacher.of(rows)
+        return vectors
 
     def _negatives(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """[B x K], rows of documents; -1 where a pair has fewer."""

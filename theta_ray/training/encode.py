@@ -6,9 +6,11 @@ The forward pass, the pooling and the rules are those of `embed`; layers are tor
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from theta_ray.config import Embed, Encoder
@@ -20,6 +22,7 @@ from theta_ray.encoder.pooling import POOLINGS, Hidden, check_pooling
 from theta_ray.encoder.precision import DTYPES, resolve_precision
 from theta_ray.encoder.source import ModelSource
 from theta_ray.training.batch import Batch
+from theta_ray.training.layers import EarlierLayers
 
 
 class LearningEncoder(torch.nn.Module):
@@ -45,14 +48,30 @@ class LearningEncoder(torch.nn.Module):
         """Values of a vector."""
         return self._model_width if self.projection is None else self.projection.out_features
 
-    def forward(self, batch: Batch, pack: Pack) -> torch.Tensor:
-        """[len(pack), width] pooled vectors, not normalised."""
-        sequences, device = batch.sequences, self.model.device
-        starts, ends = sequences.offsets[pack.sequences_B], sequences.offsets[pack.sequences_B + 1]
-        parts = [sequences.tokens[start:end] for start, end in zip(starts, ends, strict=True)]
-        ids_T = np.concatenate(parts).astype(np.int64)
-        with self._autocast(device.type):
-            tokens_TD = self.forward_pass(pack, ids_T)
+    @cached_property
+    def earlier(self) -> EarlierLayers:
+        """The model's layers; to be asked for before it trains or is spread over workers."""
+        return EarlierLayers(self.model, self.forward_pass)
+
+    def forward(self, batch: Batch, pack: Pack, *, num_layers: int | None = None) -> torch.Tensor:
+        """[len(pack), width] pooled vectors, not normalised.
+
+        With `num_layers` [len(pack), 2 width]: beside each vector the one that the first layers alone would give.
+        """
+        ids_T = ids_of(batch, pack)
+        if num_layers is None:
+            return self._pooled(self.tokens(pack, ids_T), pack, ids_T)
+        with self.autocast():
+            states = self.earlier.states(pack, ids_T, num_layers)
+        return torch.cat([self._pooled(tokens_TD, pack, ids_T) for tokens_TD in states], dim=1)
+
+    def tokens(self, pack: Pack, ids_T: npt.NDArray[np.int64]) -> torch.Tensor:
+        """[T, D] hidden states of a pack's tokens."""
+        with self.autocast():
+            return self.forward_pass(pack, ids_T)
+
+    def _pooled(self, tokens_TD: torch.Tensor, pack: Pack, ids_T: npt.NDArray[np.int64]) -> torch.Tensor:
+        device = self.model.device
         is_mask_token = ids_T == (self.tokenizer.mask_id if self.tokenizer.mask_id is not None else -1)
         offsets, is_mask_token_T = (to_device(values, device) for values in (pack.offsets, is_mask_token))
         pooler = getattr(self.model, "pooler", None)
@@ -61,7 +80,16 @@ class LearningEncoder(torch.nn.Module):
         )
         return pooled if self.projection is None else self.projection(pooled)
 
-    def _autocast(self, device: str) -> Any:
+    def autocast(self) -> Any:
+        """The precision of the products."""
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(device, dtype=DTYPES[self.precision])
+        return torch.autocast(self.model.device.type, dtype=DTYPES[self.precision])
+
+
+def ids_of(batch: Batch, pack: Pack) -> npt.NDArray[np.int64]:
+    """[T] token ids of a pack's texts, in its order."""
+    sequences = batch.sequences
+    starts, ends = sequences.offsets[pack.sequences_B], sequences.offsets[pack.sequences_B + 1]
+    parts = [sequences.tokens[start:end] for start, end in zip(starts, ends, strict=True)]
+    return np.concatenate(parts).astype(np.int64)

@@ -37,6 +37,7 @@ from theta_ray.training.adapter import Trained, commit_adapter
 from theta_ray.training.checkpoint import remove_checkpoints
 from theta_ray.training.loop import Learner, TrainJob
 from theta_ray.training.step import Alone, Distributed, Workers
+from theta_ray.training.teacher import find_teacher
 
 logger = logging.getLogger(__name__)
 STAGE = "finetune"
@@ -79,7 +80,9 @@ def run(config: Config, day: str) -> RunCard:
         StageError: the loss or the vectors have broken down.
         ConflictError: another run holds the adapter and the resources say not to wait.
     """
-    finetune_section(config)
+    settings = finetune_section(config)
+    if settings.loss.teacher is not None:
+        find_teacher(settings.loss.teacher, config.root)  # before hours of mining
     phases = Phases()
     upstream = mine_pairs.run(config, day)
     with phases.measure("check model"):
@@ -123,10 +126,16 @@ def make_job(config: Config, day: str) -> Asked:
     source = resolve_model(encoder)
     mined = mine_pairs.make_job(config, day)
     manifests = {table.table: read_manifest(table) for table in (mined.corpus, mined.partition)}
+    teacher = None
+    if settings.loss.teacher is not None:
+        teacher = find_teacher(settings.loss.teacher, config.root, manifests["corpus"])
+        manifests["teacher"] = read_manifest(teacher)
     inputs = {name: identity_of(manifest) for name, manifest in manifests.items() if manifest}
     digests = {name: identity["sha256"] for name, identity in inputs.items()}
     sections = config.sections("pairs", "encoder", "finetune")
-    name = fingerprint("adapter", pa.schema([]), sections, {**digests, "model": source.identity})
+    loss = {**sections["finetune"]["loss"], "teacher": None}  # which is known by its manifest, wherever it lies
+    decisive = {**sections, "finetune": {**sections["finetune"], "loss": loss}}
+    name = fingerprint("adapter", pa.schema([]), decisive, {**digests, "model": source.identity})
     job = TrainJob(
         corpus=mined.corpus,
         pairs=mined.partition,
@@ -137,6 +146,7 @@ def make_job(config: Config, day: str) -> Asked:
         source=source,
         device="cuda" if resources.gpus_per_actor else "cpu",
         threads=resources.threads_per_actor or (usable_cores() if resources.executor == "local" else 1),
+        teacher=teacher,
     )
     return Asked(job, sections, {**inputs, "model": source.identity})
 
@@ -228,6 +238,7 @@ def work(asked: Asked, learner: Learner) -> None:
         trained = Trained(
             model=learner.peft or learner.encoder.model,
             projection=learner.encoder.projection,
+            classifier=learner.classifier,
             encoder=asked.job.encoder,
             source=asked.job.source,
             metrics={**told, "losses": progress.losses, "figures": figures},

@@ -16,9 +16,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
@@ -56,8 +56,8 @@ class Batches:
 
     def __init__(self, path: Path) -> None:
         file = pa.ipc.open_file(pa.memory_map(str(path)))
-        self._batches = [file.get_batch(number) for number in range(file.num_record_batches)]
-        self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+        self.batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self.batches)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -67,25 +67,60 @@ class Batches:
         numbers = np.searchsorted(self._starts, rows, side="right") - 1
         places = (rows - self._starts[numbers]).tolist()
         return [
-            self._batches[n].column(column)[place].as_py() for n, place in zip(numbers.tolist(), places, strict=True)
+            self.batches[n].column(column)[place].as_py() for n, place in zip(numbers.tolist(), places, strict=True)
         ]
+
+    def distinct(self, column: str) -> list[str]:
+        """A column's different values, sorted, without nulls."""
+        found = set[str | None]().union(*(pc.unique(batch.column(column)).to_pylist() for batch in self.batches))
+        return sorted(value for value in found if value is not None)
+
+
+class Index:
+    """Which row of the documents an id has, by keys in memory-mapped files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._keys, self._rows = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("keys", "rows"))
+        self._documents = Batches(folder / "documents.arrow")
+
+    def rows_of(self, ids: Sequence[str]) -> Rows:
+        """[len(ids)], -1 for an id that there is not."""
+        wanted = np.fromiter((key_of(doc_id) for doc_id in ids), np.int64, len(ids))
+        places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        found: Rows = np.asarray(self._rows)[places]
+        for number, there in enumerate(self._documents.values("doc_id", found)):
+            while there != ids[number]:  # another document may have the same key; those of one key lie side by side
+                places[number] += 1
+                if places[number] == len(self._keys) or self._keys[places[number]] != wanted[number]:
+                    found[number] = -1
+                    break
+                found[number] = self._rows[places[number]]
+                (there,) = self._documents.values("doc_id", found[number : number + 1])
+        return found
 
 
 class LocalCopy:
     """Documents and pairs of one run on this node."""
 
     def __init__(self, corpus: Partition, pairs: Partition) -> None:
-        self._folder, self._use = _make(corpus, pairs)
+        digests = [manifest_digest(manifest_of(partition)) for partition in (corpus, pairs)]
+        name = blake2b(" ".join([corpus.path, pairs.path, *digests]).encode(), digest_size=8).hexdigest()
+        self.folder, self._use = made_once(name, partial(_copy, corpus, pairs))
         self.path = pairs.path
 
     @cached_property
     def documents(self) -> Batches:
         """Columns doc_id, text, text_hash and tags."""
-        return Batches(self._folder / "documents.arrow")
+        return Batches(self.folder / "documents.arrow")
+
+    @cached_property
+    def index(self) -> Index:
+        """Rows of the documents by their ids."""
+        return Index(self.folder)
 
     def pairs(self, split: str) -> Batches:
         """The pairs of `train` or `test`: anchor, positive and negatives as rows of the documents."""
-        return Batches(self._folder / f"{split}.arrow")
+        return Batches(self.folder / f"{split}.arrow")
 
 
 def key_of(text: str | bytes) -> int:
@@ -94,10 +129,13 @@ def key_of(text: str | bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little") >> 1
 
 
-def _make(corpus: Partition, pairs: Partition) -> tuple[Path, IO[str]]:
-    """The folder of the copy, and the mark of its use, which lasts for as long as that file is open."""
-    digests = [manifest_digest(_manifest(partition)) for partition in (corpus, pairs)]
-    name = blake2b(" ".join([corpus.path, pairs.path, *digests]).encode(), digest_size=8).hexdigest()
+def made_once(name: str, make: Callable[[Path], None]) -> tuple[Path, IO[str]]:
+    """A folder that the first of this node's processes fills, and the mark of its use, as long as that file is open.
+
+    Args:
+        name: tells what is in it.
+        make: fills a folder; the others wait for it.
+    """
     top = Path(tempfile.gettempdir()) / f"theta-ray-training-{os.getuid()}"
     top.mkdir(mode=0o700, exist_ok=True)
     folder = top / name
@@ -107,13 +145,12 @@ def _make(corpus: Partition, pairs: Partition) -> tuple[Path, IO[str]]:
         fcntl.flock(making, fcntl.LOCK_EX)
         if not folder.exists():
             _remove_unused(top)
-            partial = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
+            partly = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
             try:
-                _copy_documents(corpus, partial)
-                _copy_pairs(pairs, partial)
-                partial.rename(folder)
+                make(partly)
+                partly.rename(folder)
             finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                shutil.rmtree(partly, ignore_errors=True)
     return folder, use
 
 
@@ -131,7 +168,12 @@ def _remove_unused(top: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _manifest(partition: Partition) -> dict[str, Any]:
+def manifest_of(partition: Partition) -> dict[str, Any]:
+    """The newest manifest.
+
+    Raises:
+        InputError: there is none.
+    """
     manifest = read_manifest(partition)
     if manifest is None:
         raise InputError(f"{partition.path}: not committed; run the job that makes {partition.table} first")
@@ -139,8 +181,13 @@ def _manifest(partition: Partition) -> dict[str, Any]:
 
 
 def _tables(partition: Partition, columns: list[str]) -> Iterator[pa.Table]:
-    for shard in _manifest(partition)["shards"]:
+    for shard in manifest_of(partition)["shards"]:
         yield read_shard(partition, shard["shard"], columns=columns)
+
+
+def _copy(corpus: Partition, pairs: Partition, folder: Path) -> None:
+    _copy_documents(corpus, folder)
+    _copy_pairs(pairs, folder)
 
 
 def _copy_documents(corpus: Partition, folder: Path) -> None:
@@ -162,36 +209,27 @@ def _copy_documents(corpus: Partition, folder: Path) -> None:
 
 
 def _copy_pairs(pairs: Partition, folder: Path) -> None:
-    keys, rows = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("keys", "rows"))
-    documents = Batches(folder / "documents.arrow")
+    index = Index(folder)
     paths = {split: folder / f"{split}.arrow" for split in ("train", "test")}
     with (
         pa.ipc.new_file(str(paths["train"]), PAIRS) as train,
         pa.ipc.new_file(str(paths["test"]), PAIRS) as test,
     ):
         for table in _tables(pairs, [*IDS, *LISTS_OF_IDS, *COPIED, "split"]):
-            placed = _placed(table, (keys, rows, documents), pairs)
+            placed = _placed(table, index, pairs)
             for split, writer in (("train", train), ("test", test)):
                 mask = pc.equal(table.column("split"), split)
                 writer.write_table(placed.filter(mask).combine_chunks())
 
 
-def _placed(table: pa.Table, index: tuple[Any, Any, Batches], pairs: Partition) -> pa.Table:
+def _placed(table: pa.Table, index: Index, pairs: Partition) -> pa.Table:
     """The pairs with rows of documents in the place of ids."""
 
     def rows_of(ids: Sequence[str]) -> Rows:
-        keys, rows, documents = index
-        wanted = np.fromiter((key_of(doc_id) for doc_id in ids), np.int64, len(ids))
-        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        found: Rows = np.asarray(rows)[places]
-        for number, there in enumerate(documents.values("doc_id", found)):
-            while there != ids[number]:  # another document may have the same key; those of one key lie side by side
-                places[number] += 1
-                if places[number] == len(keys) or keys[places[number]] != wanted[number]:
-                    where = f"{pairs.path}: names document {ids[number]}"
-                    raise InputError(f"{where}, which the corpus lacks; mine the pairs again")
-                found[number] = rows[places[number]]
-                (there,) = documents.values("doc_id", found[number : number + 1])
+        found = index.rows_of(ids)
+        if len(missing := np.flatnonzero(found < 0)):
+            where = f"{pairs.path}: names document {ids[missing[0]]}"
+            raise InputError(f"{where}, which the corpus lacks; mine the pairs again")
         return found
 
     columns = {name: table.column(name).combine_chunks() for name in COPIED}

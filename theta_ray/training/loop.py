@@ -25,11 +25,13 @@ from theta_ray.config_pairs import Pairs
 from theta_ray.encoder.precision import resolve_precision
 from theta_ray.encoder.shard import source_on_this_node
 from theta_ray.encoder.source import ModelSource
-from theta_ray.errors import InputError, StageError
+from theta_ray.errors import StageError
 from theta_ray.steps import reached
 from theta_ray.store import Partition
 from theta_ray.training.batch import Batch
 from theta_ray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from theta_ray.training.checks import check_data
+from theta_ray.training.classifier import Classifier
 from theta_ray.training.collapse import check_collapse
 from theta_ray.training.data import PairData
 from theta_ray.training.encode import LearningEncoder
@@ -38,11 +40,15 @@ from theta_ray.training.fsdp import shard_layers
 from theta_ray.training.held_out import Vectors, encode, held_out, score
 from theta_ray.training.local_copy import LocalCopy
 from theta_ray.training.lora import add_lora
+from theta_ray.training.objective import loss_of_texts
 from theta_ray.training.order import Order
 from theta_ray.training.step import Step, Workers, add_gradients
+from theta_ray.training.teacher import TeacherVectors
 
 logger = logging.getLogger(__name__)
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+HEAD = "head."
+"""Begins the names of a classifier's parameters."""
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -61,6 +67,8 @@ class TrainJob:
     threads: int
     fsdp: bool = False
     """Whether workers hold a share of the base's layers each."""
+    teacher: Partition | None = None
+    """Whose vectors are to be had."""
 
 
 class Learner:
@@ -74,8 +82,12 @@ class Learner:
         self.encoder, self.peft = self._make_encoder()
         self.parameters = {name: p for name, p in self.encoder.named_parameters() if p.requires_grad}
         copy = LocalCopy(job.corpus, job.pairs)
-        self.data = PairData(copy, "train", job.pair_settings, self.encoder.tokenizer, settings.seed)
-        check_data(self.data, job, workers)
+        teacher = TeacherVectors(copy, job.teacher) if job.teacher is not None else None
+        self.data = PairData(copy, "train", job.pair_settings, self.encoder.tokenizer, settings.seed, teacher)
+        check_data(self.data, settings, width=self.encoder.width, num_workers=workers.size)
+        self.of_texts = loss_of_texts(self.encoder, self.data, settings)
+        if self.classifier is not None:
+            self.parameters |= {f"{HEAD}{name}": p for name, p in self.classifier.head.named_parameters()}
         kept = PairData(copy, "test", job.pair_settings, self.encoder.tokenizer, settings.seed)
         # here, so that a split without pairs is told before any step
         self.held_out = held_out(kept, settings.evaluation)
@@ -83,6 +95,11 @@ class Learner:
         steps = self.order.num_steps(settings.epochs)
         self.num_steps = min(steps, settings.max_steps or steps)
         self.optimizer = make_optimizer(self.parameters, settings)
+
+    @property
+    def classifier(self) -> Classifier | None:
+        """What learns beside the model, with loss `ce_head`."""
+        return self.of_texts if isinstance(self.of_texts, Classifier) else None
 
     def _make_encoder(self) -> tuple[LearningEncoder, Any]:
         """The model with what learns on it, and the `peft.PeftModel` around it, if that is an adapter."""
@@ -92,6 +109,7 @@ class Learner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)  # of a projection's first weights, the same on every worker
             encoder = LearningEncoder(*self._config, device=device, projection=settings.projection)
+        self.num_layers = encoder.earlier.num_layers if settings.loss.layers else 0  # looked at before they change
         if settings.method == "lora":
             peft = add_lora(encoder.model, settings.lora, seed=settings.seed)
         else:
@@ -147,6 +165,8 @@ class Learner:
             settings.pack_tokens,
             settings.seed,
             equal_passes=self.is_sharded,
+            of_texts=self.of_texts,
+            num_layers=self.num_layers,
         )
         self.encoder.train()
         for number, batch in self._batches(progress.step):
@@ -156,7 +176,7 @@ class Learner:
                 raise StageError(f"finetune: the loss of step {number + 1} is {loss}; lower finetune.learning_rate")
             norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
             for group in self.optimizer.param_groups:
-                group["lr"] = settings.learning_rate * rate_at(number, self.num_steps, settings)
+                group["lr"] = group["initial_lr"] * rate_at(number, self.num_steps, settings)
             self.optimizer.step()
             losses.append(loss)
             done = number + 1
@@ -193,13 +213,19 @@ def _encoder_config(job: TrainJob) -> Encoder:
 
 
 def make_optimizer(parameters: dict[str, torch.nn.Parameter], settings: Finetune) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); vectors, which are biases and scales of normalisations, do not decay."""
-    groups = [
-        {"params": [p for p in parameters.values() if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters.values() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    used = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(used, lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
+    """AdamW (Loshchilov and Hutter 2019); vectors, which are biases and scales of normalisations, do not decay.
+
+    A classifier's head has a learning rate of its own; `initial_lr` of a group is the rate that the schedule scales.
+    """
+    groups: list[dict[str, Any]] = []
+    for is_head, rate in ((False, settings.learning_rate), (True, settings.loss.head.learning_rate)):
+        found = [p for name, p in parameters.items() if name.startswith(HEAD) == is_head]
+        rates = {"lr": rate, "initial_lr": rate}
+        groups += [
+            {"params": [p for p in found if p.ndim > 1], "weight_decay": settings.weight_decay, **rates},
+            {"params": [p for p in found if p.ndim <= 1], "weight_decay": 0.0, **rates},
+        ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], betas=BETAS, eps=EPSILON)
 
 
 def rate_at(step: int, num_steps: int, settings: Finetune) -> float:
@@ -214,22 +240,3 @@ def rate_at(step: int, num_steps: int, settings: Finetune) -> float:
     if settings.schedule == "cosine":
         return (1 + math.cos(math.pi * (1 - left))) / 2
     return left if settings.schedule == "linear" else 1.0
-
-
-def check_data(data: PairData, job: TrainJob, workers: Workers) -> None:
-    """Raise InputError where the pairs cannot make a step of this run."""
-    count, loss = len(data), job.finetune.loss
-    if count < 2:
-        raise InputError(f"{job.pairs.path}: has {count} training pairs, a step needs 2; mine more, or from more texts")
-    if workers.size > count:
-        raise InputError(
-            f"finetune: {workers.size} workers for {count} training pairs; set num_actors to {count} or less"
-        )
-    needs_label = loss.name == "supcon" or loss.mining != "given"
-    if needs_label and job.pair_settings.kind not in ("label", "hashtag", "dictionary"):
-        raise InputError(
-            f"finetune.loss {loss.name}: needs texts of a label, pairs.kind {job.pair_settings.kind} has none; "
-            "mine pairs of kind label, hashtag or dictionary"
-        )
-    if loss.name == "triplet" and loss.mining == "given" and not data.num_negatives:
-        raise InputError(f"{job.pairs.path}: has no negatives; set pairs.negatives, or finetune.loss.mining")

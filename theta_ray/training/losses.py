@@ -53,10 +53,38 @@ def contrastive(
     num_positives = contrast.positive.sum(dim=1).clamp(min=1)
     # a row without a positive has weight 0, and a sum over nothing
     of_positives = torch.where(contrast.positive, log_p, torch.zeros_like(log_p)).sum(dim=1) / num_positives
-    weight = contrast.weight
+    return focused(of_positives, contrast.weight, focal)
+
+
+def focused(log_p: torch.Tensor, weight: torch.Tensor, focal: float) -> torch.Tensor:
+    """Weighted negative log-likelihood of R rows, each also weighed by (1 - p)^focal, which has no gradient.
+
+    Args:
+        log_p: [R], of what is right.
+        weight: [R].
+        focal: 0 is off (Lin et al. 2017).
+    """
     if focal:
-        weight = weight * (1 - of_positives.detach().exp()).clamp(min=0) ** focal
-    return -(weight * of_positives).sum()
+        weight = weight * (1 - log_p.detach().exp()).clamp(min=0) ** focal
+    return -(weight * log_p).sum()
+
+
+def divergence(vectors: torch.Tensor, target: torch.Tensor, rows: slice, temperature: float = 0.3) -> torch.Tensor:
+    """How far the texts' similarities to each other are from those that a target has: KL, times the temperature.
+
+    Args:
+        vectors: [C, D], unit vectors.
+        target: [C, E], unit vectors of the same texts, without a gradient.
+        rows: those of this worker; the mean is over all C.
+        temperature: of both softmaxes, over all columns but the row's own.
+    """
+    own = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)[rows]
+    log_q, log_p = (
+        functional.log_softmax((each[rows] @ each.T / temperature).masked_fill(own, -torch.inf), dim=1)
+        for each in (vectors, target)
+    )
+    terms = log_p.exp() * (log_p - log_q).masked_fill(own, 0.0)
+    return temperature * terms.sum() / len(vectors)
 
 
 def in_batch(own: torch.Tensor, positive_of: torch.Tensor, false_negative: torch.Tensor, num_rows: int) -> Contrast:

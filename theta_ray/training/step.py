@@ -5,14 +5,16 @@
 
 Representation gradients first, parameters by replay: GradCache (Gao et al. 2021, section 3). A pack's random numbers
 are seeded by (seed, step, pack), so that dropout is the same in the replay and on any number of workers. A worker with
-one pack keeps its graph and needs no replay.
+one pack keeps its graph and needs no replay. Nor does a loss of texts that do not see each other: its gradient is known
+pack by pack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +23,8 @@ import torch
 from theta_ray.config_finetune import Loss
 from theta_ray.encoder.packing import Pack, plan_packs
 from theta_ray.training.batch import Batch
-from theta_ray.training.objective import part_of_loss
+from theta_ray.training.layers import Drawn, draw
+from theta_ray.training.objective import OfTexts, part_of_loss, widths_of
 
 
 class Workers(Protocol):
@@ -63,8 +66,9 @@ class Distributed:
 class Step:
     """What a step is computed with, beside the batch."""
 
-    encode: Callable[[Batch, Pack], torch.Tensor]
-    """Pooled vectors [len(pack), D] of a pack, with a graph where gradients are on."""
+    encode: Callable[..., torch.Tensor]
+    """Of a batch and a pack: pooled vectors [len(pack), D], with a graph where gradients are on. With `num_layers`
+    [len(pack), 2 D], beside each vector that of the first layers."""
     width: int
     """D."""
     parameters: Sequence[torch.nn.Parameter]
@@ -74,6 +78,20 @@ class Step:
     seed: int
     equal_passes: bool = False
     """Whether a worker makes as many passes as any other: layers that are spread over the workers need it."""
+    of_texts: OfTexts | None = None
+    """The loss of each text by itself, in the place of one of vectors."""
+    num_layers: int = 0
+    """Of the model, where the loss is taken at an earlier one as well."""
+    drawn: Drawn | None = None
+    """Which one, and at which width: drawn anew for each step."""
+
+    def drawing(self, number: int) -> Step:
+        """The step with what is drawn for it: vectors of two layers side by side are vectors of twice the width."""
+        if not self.loss.layers:
+            return self
+        drawn = draw(self.seed, number, self.num_layers, widths_of(self.loss, self.width))
+        encode = partial(self.encode, num_layers=drawn.num_layers)
+        return replace(self, encode=encode, width=2 * self.width, drawn=drawn)
 
 
 def own_packs(packs: Sequence[Pack], workers: Workers, *, equal: bool) -> list[tuple[int, Pack]]:
@@ -96,9 +114,11 @@ def add_gradients(step: Step, batch: Batch, number: int) -> float:
         batch: the same on all workers.
         number: of the optimizer step, which seeds the dropout.
     """
-    workers = step.workers
+    if step.of_texts is not None:
+        return _add_of_texts(step, step.of_texts, batch, number)
+    step = step.drawing(number)
     packs = plan_packs(batch.sequences.lengths, step.pack_tokens)
-    own = own_packs(packs, workers, equal=step.equal_passes)
+    own = own_packs(packs, step.workers, equal=step.equal_passes)
     keeps_graph = len(own) == 1
     kept: list[torch.Tensor] = []
     pooled: list[tuple[Pack, torch.Tensor]] = []
@@ -113,6 +133,20 @@ def add_gradients(step: Step, batch: Batch, number: int) -> float:
         vectors.backward(gradient if place < len(packs) else torch.zeros_like(gradient))
     _sum_gradients(step)
     return value
+
+
+def _add_of_texts(step: Step, of_texts: OfTexts, batch: Batch, number: int) -> float:
+    """As `add_gradients`: one pass with its gradient for each pack."""
+    batch = of_texts.counted(batch)
+    packs = plan_packs(batch.sequences.lengths, step.pack_tokens)
+    value = torch.zeros((), dtype=torch.float64, device=step.parameters[0].device)
+    for place, pack in own_packs(packs, step.workers, equal=step.equal_passes):
+        with seeded(step.seed, number, place):
+            part = of_texts(batch, pack) * (place < len(packs))
+        part.backward()  # type: ignore[no-untyped-call]
+        value += part.detach()
+    _sum_gradients(step)
+    return float(step.workers.add(value))
 
 
 def _replayed(
@@ -135,7 +169,7 @@ def _score(step: Step, batch: Batch, pooled: list[tuple[Pack, torch.Tensor]]) ->
     for pack, vectors in pooled:
         pooled_SD[torch.from_numpy(pack.sequences_B).to(device)] = vectors.float()
     pooled_SD = workers.add(pooled_SD).requires_grad_()
-    part = part_of_loss(pooled_SD, batch, (workers.rank, workers.size), step.loss)
+    part = part_of_loss(pooled_SD, batch, (workers.rank, workers.size), step.loss, step.drawn)
     part.backward()  # type: ignore[no-untyped-call]
     assert pooled_SD.grad is not None, "each part depends on the vectors"
     return float(workers.add(part.detach().double())), workers.add(pooled_SD.grad)
