@@ -20,6 +20,7 @@ from theta_ray.encoder.packing import Pack
 from theta_ray.errors import ConfigError
 from theta_ray.training.batch import Batch
 from theta_ray.training.encode import LearningEncoder, ids_of
+from theta_ray.training.layers import evaluating
 
 MAX_LOGITS = 2**26
 """Of one product: 256 MiB in float32, computed once more for the gradient. A vocabulary has 150,000 words."""
@@ -93,10 +94,8 @@ def check_decoder(encoder: LearningEncoder) -> None:
 
 @torch.no_grad()
 def _is_causal(encoder: LearningEncoder) -> bool:
-    """Whether the first token is blind to the last, in evaluation mode."""
-    trains, lengths = encoder.model.training, np.array([3])
-    encoder.model.eval()
-    pack = Pack(np.array([0]), lengths)
-    first = [encoder.forward_pass(pack, np.array([5, 6, last]))[0] for last in (7, 8)]
-    encoder.model.train(trains)
+    """Whether the first token is blind to the last."""
+    pack = Pack(np.array([0]), np.array([3]))
+    with evaluating(encoder.model):
+        first = [encoder.forward_pass(pack, np.array([5, 6, last]))[0] for last in (7, 8)]
     return bool(torch.equal(*first))

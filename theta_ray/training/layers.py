@@ -51,7 +51,7 @@ class EarlierLayers:
     """Hidden states of the last and of an earlier layer of a transformers model.
 
     Args:
-        model: in evaluation mode, as it was loaded.
+        model: before anything was put on it.
         forward: how it computes a pack.
 
     Raises:
@@ -95,14 +95,15 @@ class EarlierLayers:
     def _find_finish(self, model: Any) -> Callable[[torch.Tensor], torch.Tensor]:
         ids_T = np.array(PROBE_IDS)
         (pack,) = plan_packs(np.array([len(ids_T)]), len(ids_T))
-        with self._kept(1) as kept:
-            self._forward(pack, ids_T)
-        rest = self._layers[1:]
-        del self._layers[1:]
-        try:
-            expected_TD = self._forward(pack, ids_T)
-        finally:
-            self._layers.extend(rest)
+        with evaluating(model):
+            with self._kept(1) as kept:
+                self._forward(pack, ids_T)
+            rest = self._layers[1:]
+            del self._layers[1:]
+            try:
+                expected_TD = self._forward(pack, ids_T)
+            finally:
+                self._layers.extend(rest)
         for finish in (torch.nn.Identity(), *_after(model, self._layers)):
             try:
                 found_TD = finish(_flat(kept[0], pack))
@@ -113,6 +114,17 @@ class EarlierLayers:
         raise ConfigError(
             f"finetune.loss.layers: what {type(model).__name__} does after its layers is not found; leave it out"
         )
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model without dropout for a while."""
+    trains = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(trains)
 
 
 def _after(model: torch.nn.Module, layers: torch.nn.ModuleList) -> list[torch.nn.Module]:
