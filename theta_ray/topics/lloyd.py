@@ -182,6 +182,8 @@ def unit_vectors(vectors: Vectors) -> Vectors:
 
 def add_block(sums: Sums, grid: Grid, rows: Vectors, block: Block) -> None:
     """Adds a block of at most `BLOCK_ROWS` rows to the sums of their clusters."""
+    if not len(rows):
+        return
     num_clusters = len(sums.weight)
     clusters: Any = slice(None)
     label: npt.NDArray[np.integer] = block.label

@@ -24,6 +24,20 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
+class Piece:
+    """N rows that follow one another in some order."""
+
+    vectors: Vectors
+    """[N, D]."""
+    norms: Vectors
+    """[N] squared lengths."""
+    weight: Vectors
+    """[N] whole numbers."""
+    order: str = "held"
+    """Places in one order say nothing about those in another."""
+
+
+@dataclass(frozen=True)
 class Rows:
     """M different rows of one file, permuted."""
 
@@ -47,6 +61,20 @@ class Rows:
     def prefix(self, share: float) -> int:
         """How many rows the first share has: at least that share."""
         return min(len(self), math.ceil(share * len(self)))
+
+    @property
+    def dim(self) -> int:
+        """Values of a row."""
+        return int(self.vectors.shape[1])
+
+    def first(self, share: float) -> Vectors:
+        """The vectors of a prefix."""
+        return self.vectors[: self.prefix(share)]
+
+    def piece(self, block: slice, share: float) -> Piece:
+        """A block of a prefix."""
+        del share  # the order is the same for all
+        return Piece(self.vectors[block], self.norms[block], self.weight[block])
 
     def in_file_order(self, of_held: npt.NDArray[Scalar], left_out: object) -> npt.NDArray[Scalar]:
         """Values of the M rows as values of the file's rows, with `left_out` for those that are not held."""

@@ -86,6 +86,7 @@ def merge_costs(centroids: Vectors, weights: Doubles) -> Vectors:
         part *= (light[band, None] / (light[band, None] + light[rest])) * light[rest]
         costs[band, rest] = part
         costs[rest, band] = part.T
+        costs[band, band] = np.maximum(costs[band, band], costs[band, band].T)  # rounded alike
     np.fill_diagonal(costs, np.inf)
     return costs
 

@@ -80,7 +80,7 @@ class Worker:
     num_threads: int = 1
 
     def __post_init__(self) -> None:
-        self._labels: dict[tuple[str, int], Int32] = {}
+        self._labels: dict[tuple[str, str, int], Int32] = {}
         self._num_clusters = 0
 
     def facts(self) -> Facts:
@@ -89,7 +89,7 @@ class Worker:
             Facts(
                 len(rows),
                 int(rows.weight.sum(dtype=np.float64)),
-                rows.vectors.shape[1],
+                rows.dim,
                 float(np.sqrt(rows.norms.max(initial=0))),
                 rows.num_zero,
                 rows.num_non_finite,
@@ -100,7 +100,7 @@ class Worker:
 
     def sample(self, share: float) -> dict[str, Vectors]:
         """The first share of each file's rows: a uniform sample."""
-        return {rows.name: rows.vectors[: rows.prefix(share)] for rows in self.store}
+        return {rows.name: rows.first(share) for rows in self.store}
 
     def step(self, centroids: Vectors, share: float, grid: Grid) -> Sums:
         """Assigns the first share of each file's rows [.., D] to centroids [K, D] and adds them up."""
@@ -112,10 +112,11 @@ class Worker:
         def add_up(_: int) -> Sums:
             sums, buffer = Sums.zeros(*centroids.shape), prepared.new_buffer()
             for rows, block in waiting:
-                nearest = prepared.nearest(rows.vectors[block], buffer)
-                distance = prepared.squared_distances(rows.norms[block], nearest.score)
-                add_block(sums, grid, rows.vectors[block], Block(nearest.label, rows.weight[block], distance))
-                self._count_moved(sums, rows, block, nearest.label)
+                piece = rows.piece(block, share)
+                nearest = prepared.nearest(piece.vectors, buffer)
+                distance = prepared.squared_distances(piece.norms, nearest.score)
+                add_block(sums, grid, piece.vectors, Block(nearest.label, piece.weight, distance))
+                self._count_moved(sums, (rows.name, piece.order, block.start), nearest.label)
             return sums
 
         return total(self._parallel(add_up))
@@ -126,24 +127,25 @@ class Worker:
         buffer = prepared.new_buffer()
         for rows in self.store:
             for block in blocks(rows, share):
-                nearest = prepared.nearest(rows.vectors[block], buffer)
+                piece = rows.piece(block, share)
+                nearest = prepared.nearest(piece.vectors, buffer)
                 members = np.flatnonzero(nearest.label == cluster)
-                distance = prepared.squared_distances(rows.norms[block][members], nearest.score[members])
+                distance = prepared.squared_distances(piece.norms[members], nearest.score[members])
                 first = np.argsort(-distance, kind="stable")[:count]
-                place = members[first] + block.start
-                here = Far(distance[first], [rows.name] * len(first), place.tolist(), rows.vectors[place])
+                row = members[first]
+                here = Far(distance[first], [rows.name] * len(row), (row + block.start).tolist(), piece.vectors[row])
                 found = farthest_of([found, here], count)
         return found
 
     def assign(self, name: str, centroids: Vectors) -> Assigned:
-        """The clusters of a file's rows."""
+        """The clusters of the rows of a file."""
         return assign(self.store.rows(name), Centroids(centroids, self.spherical))
 
-    def _count_moved(self, sums: Sums, rows: Rows, block: slice, label: Int32) -> None:
-        before = self._labels.get((rows.name, block.start), label[:0])
+    def _count_moved(self, sums: Sums, key: tuple[str, str, int], label: Int32) -> None:
+        before = self._labels.get(key, label[:0])
         sums.num_compared += min(len(before), len(label))
         sums.num_moved += int((before[: len(label)] != label[: len(before)]).sum())
-        self._labels[rows.name, block.start] = label
+        self._labels[key] = label
 
     def _parallel(self, function: Callable[[int], Sums]) -> Sequence[Sums]:
         if self.num_threads == 1:
