@@ -115,7 +115,10 @@ class Learner:
         else:
             encoder.model.requires_grad_()
         if settings.gradient_checkpointing:
-            encoder.model.gradient_checkpointing_enable({"use_reentrant": False})
+            # transformers is renaming it
+            name = "activation_checkpointing_enable"
+            enable = getattr(encoder.model, name, encoder.model.gradient_checkpointing_enable)
+            enable({"use_reentrant": False})
         if self.is_sharded:
             shard_layers(encoder.model, device=job.device, num_workers=self.workers.size)
         return encoder.to(job.device), peft
