@@ -20,6 +20,9 @@ Step = Literal[
     "index_created",  # embeddings only: the texts that a shard has in common with others are written down
     "export_computed",  # embeddings only: vectors that several shards need, in memory
     "export_created",  # they are there, the shard that owns them is not
+    "pairs_staged",  # pairs only: those of one shard wait for their negatives
+    "near_staged",  # pairs only: the texts near to some anchors, in some shards of the embeddings
+    "negatives_staged",  # pairs only: those of some pairs, their counts are not there
     "shard_computed",  # in memory or in a local file only
     "shard_created",  # the object is there, its record is not
     "record_created",  # the shard is done

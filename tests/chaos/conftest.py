@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.forked import JobForks, job_forks
-from tests.chaos.jobs import BUSY, LONG, SHORT, Setting, make_setting
+from tests.chaos.jobs import BUSY, LONG, PAIRED, SHORT, Setting, make_setting
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,14 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 def long(tmp_path_factory: pytest.TempPathFactory) -> Setting:
     """A job of two dozen shards and some seconds: for what happens at random times."""
     return make_setting(tmp_path_factory.mktemp("long"), LONG)
+
+
+@pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """Mining pairs of a label with hard negatives, in a few small shards."""
+    negatives = {"count": 2, "first_rank": 1, "last_rank": 20, "relative_margin": 0}
+    section = {"kind": "label", "max_pairs_per_group": 12, "shard_candidates": 20, "negatives": negatives}
+    return make_setting(tmp_path_factory.mktemp("paired"), PAIRED, {**section, "split": {"test_share": 0.2}})
 
 
 @pytest.fixture(scope="session")

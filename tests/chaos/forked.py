@@ -1,7 +1,7 @@
 """Short job processes by the dozen: each is a fork of one process that has imported everything already.
 
 `python -m tests.chaos.forked` is that process. For each line of JSON on its standard input it forks, runs the job
-there as `python jobs/embed.py ...` would, and answers with the exit code, negative where a signal ended the job.
+there as `python jobs/<job>.py ...` would, and answers with the exit code, negative where a signal ended the job.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ class JobForks:
     process: subprocess.Popen[str]
 
     def run(self, command: list[str], steps: Path, environment: dict[str, str] | None = None) -> int:
-        """Run `[python, jobs/embed.py, *options]` to its end; its exit code."""
+        """Run `[python, jobs/<job>.py, *options]` to its end; its exit code."""
         variables = {"THETA_RAY_STEPS": str(steps), **(environment or {})}
-        request = {"options": command[2:], "output": str(steps / "output"), "environment": variables}
+        request = {"job": Path(command[1]).stem, "options": command[2:], "environment": variables}
+        request["output"] = str(steps / "output")
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -64,8 +65,10 @@ def _serve() -> None:
 
     import theta_ray.encoder.reference  # noqa: F401
     from theta_ray.encoder import embed
-    from theta_ray.runtime import main
+    from theta_ray.runtime import Stage, main
+    from theta_ray.training import mine_pairs, negatives  # noqa: F401
 
+    stages: dict[str, Stage] = {"embed": embed, "mine_pairs": mine_pairs}
     torch.set_num_threads(1)
     for line in sys.stdin:
         request = json.loads(line)
@@ -73,7 +76,7 @@ def _serve() -> None:
         if not child:
             _write_output_to(request["output"])
             os.environ |= request["environment"]
-            main(embed, request["options"])  # leaves with the job's exit code
+            main(stages[request["job"]], request["options"])  # leaves with the job's exit code
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         sys.stdout.write(f"{code}\n")
         sys.stdout.flush()

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ LONG = Size(num_texts=2000, num_shards=24, hidden_size=256)
 BUSY = Size(num_texts=4000, num_shards=50, hidden_size=512)
 # One shard of tokens that do not fit into a message, so that they need memory for objects.
 WIDE = Size(num_texts=24_000, num_shards=1)
+PAIRED = Size(num_texts=60, num_shards=3)
 HEAVY = Size(num_texts=6000, num_shards=100, hidden_size=768)
 
 
@@ -95,13 +96,14 @@ class Setting:
     """`<table>:<step>` of the undisturbed run, each once, in their order."""
     seconds: float
     """Of the undisturbed run, from its first step on."""
+    job: str = "embed"
 
     def command(self, root: Path | str, resources: dict[str, Any], *options: str) -> list[str]:
         """The command line of the job."""
         text = yaml.safe_dump({**RESOURCES, **resources})
         path = self.folder / f"resources-{abs(hash(text)):x}.yaml"
         path.write_text(text)
-        command = [sys.executable, str(REPOSITORY / "jobs" / "embed.py"), "--config", str(self.recipe)]
+        command = [sys.executable, str(REPOSITORY / "jobs" / f"{self.job}.py"), "--config", str(self.recipe)]
         return [*command, "--resources", str(path), "--root", str(root), "--date", DAY, *options]
 
     def read_recipe(self) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def write_raw(path: Path, num_texts: int) -> frozenset[str]:
     """JSON lines with repeated ids, repeated texts and damaged rows among them; the ids that are to be kept."""
     lines = []
     for number, text in enumerate(make_texts(num_texts)):
-        lines.append(json.dumps({"id": f"d{number}", "text": text}))
+        lines.append(json.dumps({"id": f"d{number}", "text": text, "label": f"label{number % 3}"}))
         if number % 97 == 5:
             lines.append(lines[number // 2] if lines[number // 2].endswith("}") else lines[0])
         if number % 101 == 7:
@@ -124,15 +126,19 @@ def write_raw(path: Path, num_texts: int) -> frozenset[str]:
     return frozenset(f"d{number}" for number in range(num_texts))
 
 
-def make_setting(folder: Path, size: Size) -> Setting:
-    """Write recipe, model and raw file below `folder`, and run the job once undisturbed."""
+def make_setting(folder: Path, size: Size, pairs: dict[str, Any] | None = None) -> Setting:
+    """Write recipe, model and raw file below `folder`, and run the job once undisturbed: with `pairs` their mining."""
     model = save_bert(folder / "model", hidden_size=size.hidden_size)
     raw = folder / "raw.jsonl"
     ids = write_raw(raw, size.num_texts)
     shard_bytes = raw.stat().st_size // size.num_shards + 1
     changes = {"corpus": {"shard_bytes": shard_bytes, "max_damaged_share": 0.1}, "embed": {"parity_rows": 8}}
-    recipe = save_recipe(folder / "recipe.yaml", make_recipe(str(raw), model, **changes))
-    setting = Setting(folder, recipe, ids, {}, (), 0.0)
+    values = make_recipe(str(raw), model, **changes)
+    if pairs:
+        values["corpus"]["inputs"][0]["columns"]["label"] = "label"
+        values["pairs"] = pairs
+    recipe = save_recipe(folder / "recipe.yaml", values)
+    setting = Setting(folder, recipe, ids, {}, (), 0.0, "mine_pairs" if pairs else "embed")
     root = folder / "undisturbed"
     steps = Steps(folder / "undisturbed-steps")
     process = start(setting.command(root, LOCAL), steps)
@@ -143,7 +149,7 @@ def make_setting(folder: Path, size: Size) -> Setting:
     if found["lost"] or found["duplicated"] or found["problems"]:
         raise AssertionError(f"the undisturbed run is not whole: {found}")
     reached = tuple(dict.fromkeys(line.split()[1] for line in steps.lines()))
-    return Setting(folder, recipe, ids, found["manifests"], reached, time.monotonic() - started)
+    return replace(setting, whole=found["manifests"], steps=reached, seconds=time.monotonic() - started)
 
 
 class Steps:

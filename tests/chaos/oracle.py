@@ -58,7 +58,7 @@ def read_shards(folder: Path, manifest: dict[str, Any], problems: list[str]) -> 
         if "doc_id" in table.column_names:
             ids.update(table["doc_id"].to_pylist())
             reasons.update(shard["quarantined"])
-        else:
+        elif "reason" in table.column_names:
             reasons.update(table["reason"].to_pylist())
     return ids, reasons
 

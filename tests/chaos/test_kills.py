@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import pytest
@@ -18,10 +19,13 @@ TABLES = ("corpus", "embeddings", "quarantine")
 # Who holds the corpus holds its quarantine; embeddings have their corpus for a plan, and only they share texts.
 SHARING = {"index_created", "export_computed", "export_created"}
 TRAINING = {"step_taken", "checkpoint_created"}
+# Every way of mining pairs stages rows; only hard negatives need more.
+MINING = {"pairs_staged", "near_staged", "negatives_staged"}
 ABSENT = {
-    "embeddings": {"plan_created", "rows_staged", *TRAINING},
-    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING, *TRAINING},
-    "corpus": {*SHARING, *TRAINING},
+    "embeddings": {"plan_created", "rows_staged", *MINING, *TRAINING},
+    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING, *MINING, *TRAINING},
+    "corpus": {*SHARING, *MINING, *TRAINING},
+    "pairs": {"plan_created", *SHARING, *TRAINING},
 }
 
 
@@ -37,9 +41,16 @@ def test_a_run_comes_to_every_step_of_the_protocol(short: Setting) -> None:
 
 
 def test_a_kill_at_any_step_on_first_try_and_on_retry_changes_nothing(short: Setting, forks: JobForks) -> None:
-    failures = {}
-    for step in short.steps:
-        outcome = kill_at_step(short, forks, step, times=2)
-        if outcome.failures(WORKERS):
-            failures[step] = outcome.failures(WORKERS)
-    assert failures == {}
+    assert _failures(short, forks, short.steps) == {}
+
+
+def test_a_kill_at_any_step_of_mining_pairs_changes_nothing(paired: Setting, forks: JobForks) -> None:
+    steps = [step for step in paired.steps if step.startswith("pairs:")]
+    assert set(steps) == {f"pairs:{step}" for step in get_args(Step) if step not in ABSENT["pairs"]}
+    assert _failures(paired, forks, steps) == {}
+
+
+def _failures(setting: Setting, forks: JobForks, steps: Sequence[str]) -> dict[str, list[str]]:
+    """What is not as promised after two kills at each step."""
+    found = {step: kill_at_step(setting, forks, step, times=2).failures(WORKERS) for step in steps}
+    return {step: problems for step, problems in found.items() if problems}

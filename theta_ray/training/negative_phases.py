@@ -22,6 +22,7 @@ from theta_ray.corpus import staging
 from theta_ray.encoder.devices import require_device
 from theta_ray.encoder.stored import read_vectors
 from theta_ray.objects import exists
+from theta_ray.steps import reached
 from theta_ray.store import read_shard
 from theta_ray.training.negative_files import (
     ROW_BITS,
@@ -52,6 +53,7 @@ from theta_ray.training.negative_rules import (
 from theta_ray.training.topk import NOTHING, Int64, Near, Queries, UInt64, merge, search, similarities
 
 PAIR_COLUMNS = ["anchor_id", "more_anchor_ids", "positive_id", "group", "kind", "split"]
+PAIRS = "pairs"
 IDS = pa.list_(pa.string())
 
 
@@ -182,6 +184,7 @@ def search_range(task: SearchTask) -> dict[str, Any]:
         for number in task.shards if len(usable) else ():
             near = search(who, read_candidates(job, number), job.rules.last_rank, near, job.device)
         write(job.at("near", task.name), pa.table({**vars(near), "query": usable[near.query]}))
+        reached("near_staged", PAIRS, task.name)
     return {"num_rows": block.stop - block.start}
 
 
@@ -201,6 +204,7 @@ def choose_block(task: BlockTask) -> dict[str, Any]:
     num_pairs = task.stop - task.start
     negatives = to_lists(_ids_of(job, chosen.place), chosen.query, num_pairs)
     write(job.at("chosen", task.name), pa.table({"negative_ids": negatives.cast(IDS)}))
+    reached("negatives_staged", PAIRS, task.name)
     counts["pairs"] = counts["num_rows"] = num_pairs
     counts["pairs_without_vector"] = int(np.isnan(positive).sum())
     counts["pairs_without_negatives"] = num_pairs - len(np.unique(chosen.query))

@@ -22,6 +22,7 @@ from theta_ray.corpus.duplicates import bucket_range
 from theta_ray.errors import StageError
 from theta_ray.objects import access, open_filesystem
 from theta_ray.schemas import PAIRS
+from theta_ray.steps import reached
 from theta_ray.store import Record, ShardWriter, find_record
 from theta_ray.training.groups import CANDIDATES, CHILD, PARENT, PARENT_LANE, keep_lowest, with_counts
 from theta_ray.training.pair_phases import PairsJob
@@ -86,6 +87,7 @@ def stage_bucket(task: PairTask) -> dict[str, Any]:
         pairs, details = _pair(task)
         with staging.writing(task.job.staged("pairs", task.name, "parquet"), PAIRS) as writer:
             writer.write_table(pairs)
+        reached("pairs_staged", task.job.partition.table, task.name)
         found = {"num_rows": pairs.num_rows, "details": details}
         staging.write_json(uri, found)
     return {"num_rows": found["num_rows"]}
