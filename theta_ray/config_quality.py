@@ -34,12 +34,16 @@ class Evaluate(Strict):
     """Of documents, by their texts; intervals resample groups."""
     num_resamples: Annotated[int, Field(ge=100)] = 500
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    max_documents: Annotated[int, Field(ge=1000)] = 1_000_000
+    """That are looked at, about; of more, an even share by their texts."""
     items_per_topic: Annotated[int, Field(ge=0)] = 1
     """Of each task sheet for people; 0 writes no sheets."""
     max_items: Annotated[int, Field(ge=1)] = 200
     """Of one sheet."""
     max_chars: Annotated[int, Field(ge=20)] = 280
     """Of a document on a sheet."""
+    answers: tuple[str, ...] = ()
+    """Filled sheets, one file of each person, as CSV or JSON lines; enters no fingerprint."""
     seed: Annotated[int, Field(ge=0)] = 0
 
 
