@@ -39,10 +39,10 @@ class Cluster(Strict):
     """`ward`: several times as many seeds as clusters, which Ward's criterion merges."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.002
     """Share of the inertia that the fit may be above its optimum for having seen a sample only."""
-    max_passes: Annotated[int, Field(ge=1)] = 10
-    """Over all rows, after the passes over growing samples."""
+    max_steps: Annotated[int, Field(ge=1)] = 100
+    """Over growing samples and over all rows together."""
     max_cluster_share: Annotated[float, Field(gt=0, le=1)] | None = None
-    """A cluster with a larger share of the rows is split, and the two closest are joined. Absent: any size."""
+    """A cluster with a larger share of the rows is cut in two. Absent: any size."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -53,3 +55,18 @@ def _cpu_limit() -> float:
         if quota not in ("max", "-1"):
             return int(quota) / int(period)
     return 1e6
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take: what the system has left, or below that its container's limit."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError):
+        lines = dict(line.split(":") for line in MEMORY_INFO.read_text().splitlines())
+        found.append(1024 * int(lines["MemAvailable"].removesuffix("kB")))
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):  # "max" is no limit
+            found.append(int((CGROUP / limit).read_text()) - int((CGROUP / used).read_text()))
+    return max(0, min(found))
