@@ -70,6 +70,12 @@ def test_terms_of_two_words_are_in_windows_that_hold_both_in_a_row() -> None:
     assert found.counts_GTMM[0, 0].tolist() == [[1, 0, 1], [0, 2, 1], [1, 1, 3]]
 
 
+def test_terms_of_a_text_are_those_that_it_has() -> None:
+    counter = Counter([("new york", "is"), ("york", "gone")], 2)
+    assert counter.terms_of(["new", "york", "new"]) == {"new york", "york"}
+    assert counter.terms_of([]) == set()
+
+
 @pytest.mark.parametrize(("measure", "window"), [("c_npmi", 10), ("c_v", 110), ("u_mass", None)])
 def test_coherence_equals_gensim_where_terms_meet(measure: str, window: int | None) -> None:
     corpora = pytest.importorskip("gensim.corpora")

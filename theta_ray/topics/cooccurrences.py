@@ -47,12 +47,13 @@ class Counter:
         if window is not None and window < 1:
             raise ValueError(f"a window of {window} words; give 1 at least, or none for whole texts")
         self._window = window
-        self._places = {term: place for place, term in enumerate(sorted({t for terms in topics for t in terms}))}
+        self._terms = sorted({term for terms in topics for term in terms})
+        places = {term: place for place, term in enumerate(self._terms)}
         self._beginning: dict[str, list[tuple[list[str], int]]] = {}
-        for term, place in self._places.items():
+        for term, place in places.items():
             words = term.split(" ")
             self._beginning.setdefault(words[0], []).append((words, place))
-        self._members = _Members(topics, self._places)
+        self._members = _Members(topics, places)
         width = self._members.width
         self._windows_G = np.zeros(num_groups, np.int64)
         self._counts_GTMM = np.zeros((num_groups, len(topics), width, width), np.int64)
@@ -67,12 +68,7 @@ class Counter:
         size = len(words) if self._window is None else min(self._window, len(words))
         num_windows = len(words) - size + 1
         self._windows_G[group] += num_windows
-        found = [
-            (place, first, len(term))
-            for first, word in enumerate(words)
-            for term, place in self._beginning.get(word, ())
-            if len(term) <= size and (len(term) == 1 or list(words[first : first + len(term)]) == term)
-        ]
+        found = [entry for entry in self._find(words) if entry[2] <= size]
         if found and num_windows > 1:
             self._count_windows(np.array(found, np.int64), group, (num_windows, size))
         elif found:
@@ -81,6 +77,19 @@ class Counter:
             self._num_waiting += len(terms)
             if self._num_waiting >= TERMS_AT_ONCE:
                 self._count_waiting()
+
+    def terms_of(self, words: Sequence[str]) -> set[str]:
+        """The terms that a text has."""
+        return {self._terms[place] for place, _, _ in self._find(words)}
+
+    def _find(self, words: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Occurrences of terms: number of the term, place of its first word, and how many words it has."""
+        return [
+            (place, first, len(term))
+            for first, word in enumerate(words)
+            for term, place in self._beginning.get(word, ())
+            if len(term) == 1 or list(words[first : first + len(term)]) == term
+        ]
 
     def result(self) -> Cooccurrences:
         """Counts of all texts so far."""
