@@ -3,15 +3,16 @@
     python benchmarks/finetune_vs_peers.py --config recipes/tune_hashtags.yaml --root results --steps 30
 
 Needs `datasets` and `accelerate` beside sentence-transformers. The pairs are mined first where they are missing. Each
-side runs in a process of its own, `--rounds` times in turn, with all cores of this process. sentence-transformers'
+side runs in a process of its own, `--rounds` times in turn, with another seed each. sentence-transformers'
 MultipleNegativesRankingLoss has no masks, so ours are off and both learn the same thing; each draws its own batches.
-Shown: medians of pairs a second, peak memory, and metrics on the recipe's test pairs by our evaluation.
+Shown: medians of pairs a second and of peak memory; on the recipe's test pairs, by our evaluation, medians of both and
+the paired difference of every round with its 95 % interval.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import pickle
 import resource
 import statistics
 import subprocess
@@ -34,56 +35,97 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one", choices=NAMES, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        sys.stdout.write(f"\n{json.dumps(measure(options))}\n")
+        options.out.write_bytes(pickle.dumps(measure(options)))
         return
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in NAMES}
-    for _ in range(options.rounds):
-        for name in NAMES:
-            command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
-            found[name].append(json.loads(done.stdout.splitlines()[-1]))
-    print_table(found)
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(options.rounds):
+            for name in NAMES:
+                out = Path(folder) / f"{name}-{seed}"
+                command = [
+                    sys.executable,
+                    __file__,
+                    *sys.argv[1:],
+                    "--one",
+                    name,
+                    "--seed",
+                    str(seed),
+                    "--out",
+                    str(out),
+                ]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
+                found[name].append(pickle.loads(out.read_bytes()))
+    print_speed(found)
+    print_quality(found)
 
 
-def print_table(found: dict[str, list[dict[str, Any]]]) -> None:
-    print(f"| trainer | pairs/s | x | peak MiB | {' | '.join(SHOWN)} |")
-    print("| --- | ---: | ---: | ---: |" + " ---: |" * len(SHOWN))
-    base = found["ours"][0]["base"]
-    print(f"| the base model | | | | {' | '.join(f'{base[metric]:.3f}' for metric in SHOWN)} |")
+def print_speed(found: dict[str, list[dict[str, Any]]]) -> None:
+    print("| trainer | pairs/s | x | peak MiB |\n| --- | ---: | ---: | ---: |")
     for name, runs in found.items():
         ratios = [run["rate"] / peer["rate"] for run, peer in zip(runs, found["peer"], strict=True)]
         rate, peak = (statistics.median(run[key] for run in runs) for key in ("rate", "peak"))
-        cells = " | ".join(f"{statistics.median(run['tuned'][metric] for run in runs):.3f}" for metric in SHOWN)
-        print(f"| {NAMES[name]} | {rate:.1f} | {statistics.median(ratios):.2f} | {peak:,.0f} | {cells} |")
+        print(f"| {NAMES[name]} | {rate:.1f} | {statistics.median(ratios):.2f} | {peak:,.0f} |")
+
+
+def print_quality(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Medians over the rounds, and the paired difference of the trainers in each, with its interval."""
+    from theta_ray.training.evaluation import compare
+
+    print(f"\n| metric | base | {NAMES['ours']} | {NAMES['peer']} | ours - theirs, each round |")
+    print("| --- | ---: | ---: | ---: | --- |")
+    rounds = list(zip(found["ours"], found["peer"], strict=True))
+    beside = [compare(peer["tuned"], ours["tuned"], ours["settings"]) for ours, peer in rounds]
+    of_base = compare(found["ours"][0]["base"], found["ours"][0]["tuned"], found["ours"][0]["settings"])
+    for metric in SHOWN:
+        ours, theirs = (statistics.median(row[metric][side]["value"] for row in beside) for side in ("tuned", "base"))
+        differences = [row[metric]["difference"] for row in beside]
+        told = ", ".join(f"{each['value']:.3f} [{each['low']:.3f}, {each['high']:.3f}]" for each in differences)
+        print(f"| {metric} | {of_base[metric]['base']['value']:.3f} | {ours:.3f} | {theirs:.3f} | {told} |")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """One side's pairs a second, peak memory in MiB, and metrics."""
+    """One side's pairs a second, peak memory in MiB, and what evaluation says of every held-out query."""
+    import torch
+
     from theta_ray.recipe_files import load_config
     from theta_ray.training import finetune, mine_pairs
     from theta_ray.training.loop import Learner
     from theta_ray.training.step import Alone
 
+    torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder) / "resources.yaml"
-        where.write_text("executor: local\n")
+        where.write_text(f"executor: local\nthreads_per_actor: {options.threads}\n")
         overrides = (f"finetune.max_steps={options.steps}", "finetune.epochs=1000", "finetune.checkpoint_every=1000000")
         overrides += ("finetune.loss.masks_false_negatives=false", "finetune.loss.symmetric=false")
+        overrides += (f"finetune.seed={options.seed}",)
         root = str(options.root.resolve())
         config = load_config(options.config, resources_path=str(where), root=root, overrides=overrides)
     mine_pairs.run(config, DAY)
-    learner = Learner(finetune.make_job(config, DAY).job, Alone())
+    job = finetune.make_job(config, DAY).job
+    learner = Learner(job, Alone())
     train = train_ours if options.one == "ours" else train_peer
     seconds = train(learner, options.steps)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    metrics = learner.evaluate()
-    values = {side: {name: metrics[name][side]["value"] for name in SHOWN} for side in ("base", "tuned")}
-    return {"rate": options.steps * learner.order.batch_size / seconds, "peak": peak, **values}
+    rate = options.steps * learner.order.batch_size / seconds
+    base = scores_of(Learner(job, Alone())) if options.one == "ours" and not options.seed else None
+    return {"rate": rate, "peak": peak, "base": base, "tuned": scores_of(learner), "settings": job.finetune.evaluation}
+
+
+def scores_of(learner: Any) -> Any:
+    """Of the model as it is now."""
+    from theta_ray.training.held_out import encode, score
+
+    vectors = encode(learner.encoder.eval(), learner.held_out.texts, learner.workers, learner.job.finetune.pack_tokens)
+    return score(vectors, learner.held_out, learner.job.finetune.evaluation, learner.workers, "cpu")
 
 
 def train_ours(learner: Any, steps: int) -> float:
