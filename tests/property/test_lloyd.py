@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from theta_ray.topics import lloyd
 from theta_ray.topics.lloyd import (
     BITS,
     Block,
@@ -69,13 +72,13 @@ def test_nothing_overflows_where_all_rows_are_as_long_and_as_far_as_they_can_be(
     assert norm * weight * 2.0 ** (grid.sums + 2) >= 2**BITS or grid.sums == 120
 
 
-@given(SEEDS, st.integers(1, 80), st.integers(1, 12))
-def test_the_nearest_two_centroids_are_those_of_all_distances(seed: int, num_rows: int, k: int) -> None:
+@given(SEEDS, st.integers(1, 80), st.integers(1, 12), st.integers(1, 12))
+def test_the_nearest_two_centroids_are_those_of_all_distances(seed: int, num_rows: int, k: int, tile: int) -> None:
     generator = np.random.default_rng(seed)
     rows = generator.standard_normal((num_rows, 6)).astype(np.float32)
-    centroids = Centroids(generator.standard_normal((k, 6)).astype(np.float32))
-    buffer = np.empty((7, k), np.float32)  # several pieces
-    found = centroids.nearest(rows, buffer, with_second=True)
+    with patch.multiple(lloyd, PIECE_ROWS=7, TILE=tile):
+        centroids = Centroids(generator.standard_normal((k, 6)).astype(np.float32))
+        found = centroids.nearest(rows, with_second=True)
     squared = np.square(rows[:, None].astype(np.float64) - centroids.values).sum(axis=2)
     ranked = np.sort(squared, axis=1)
     norms = squared_norms(rows)

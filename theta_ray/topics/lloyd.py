@@ -1,9 +1,9 @@
 """One Lloyd step on a block of rows: the nearest centroid of each, and what the rows add to their clusters.
 
-    rows [N, D] x centroids [K, D] -> scores [N, K] a piece at a time -> label of each row -> sums of each cluster
+    rows [N, D] x centroids [K, D] -> scores of a piece at a time -> label of each row -> sums of each cluster
 
 1. Scores are one matrix product: x.c of unit vectors (spherical), else x.c - |c|^2 / 2, which is largest where the
-   distance is smallest. A piece's scores stay in a core's cache, in one buffer.
+   distance is smallest. A piece of rows and centroids stays in a core's cache, in one buffer.
 2. A block is summed in float32 by cluster, then turned into whole numbers (`Grid`), which can be added in any order
    with the same result: a fit has the same bits on any number of workers as long as its blocks are the same.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,10 @@ from scipy import sparse
 Vectors = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
-# Scores of a piece, and the rows that are summed in float32 before they become whole numbers.
-PIECE_BYTES = 4 * 2**20
+# Rows and centroids that are multiplied at once.
+PIECE_ROWS = 2048
+TILE = 2048
+# Rows that are summed in float32 before they become whole numbers.
 BLOCK_ROWS = 16_384
 # Whole numbers of this many bits never overflow: one more than a sum needs is left free.
 BITS = 62
@@ -120,6 +122,22 @@ class Nearest:
     second: Vectors | None = None
     """The score of the second nearest; minus infinity where there is one centroid only."""
 
+    @classmethod
+    def nothing(cls, num_rows: int, *, with_second: bool) -> Nearest:
+        """Room for so many rows."""
+        score = np.empty((2, num_rows), np.float32)
+        return cls(np.empty(num_rows, np.int32), score[0], score[1] if with_second else None)
+
+    def put(self, rows: slice, values: Nearest) -> None:
+        """Sets some rows."""
+        self.label[rows], self.score[rows] = values.label, values.score
+        if self.second is not None and values.second is not None:
+            self.second[rows] = values.second
+
+    def take(self, rows: slice) -> Nearest:
+        """Some rows."""
+        return Nearest(self.label[rows], self.score[rows], None if self.second is None else self.second[rows])
+
 
 @dataclass
 class Centroids:
@@ -128,33 +146,29 @@ class Centroids:
     values: Vectors
     """[K, D]; unit vectors when spherical."""
     spherical: bool = False
-    half_norms: Vectors | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.values = np.ascontiguousarray(self.values, np.float32)
-        if not self.spherical:
-            self.half_norms = (squared_norms(self.values) / 2).astype(np.float32)
+        num_tiles = math.ceil(len(self.values) / TILE)
+        limits = range(0, len(self.values), math.ceil(len(self.values) / num_tiles))
+        # [D, at most TILE] each: BLAS multiplies few rows faster by columns that lie side by side
+        self._tiles = [np.ascontiguousarray(self.values[start : start + limits.step].T) for start in limits]
+        self._starts = list(limits)
+        self._half_norms = [] if self.spherical else [np.square(tile).sum(axis=0) / 2 for tile in self._tiles]
 
     def new_buffer(self) -> Vectors:
-        """[rows of a piece, K]: room for scores, to be used again and again by one thread."""
-        return np.empty((max(1, PIECE_BYTES // (4 * len(self.values))), len(self.values)), np.float32)
+        """Room for the scores of a piece, to be used again and again by one thread."""
+        return np.empty(PIECE_ROWS * self._tiles[0].shape[1], np.float32)
 
     def nearest(self, rows: Vectors, buffer: Vectors | None = None, *, with_second: bool = False) -> Nearest:
         """The nearest centroid of each row [N, D]; among equally near ones the first."""
         buffer = self.new_buffer() if buffer is None else buffer
-        found = Nearest(np.empty(len(rows), np.int32), np.empty(len(rows), np.float32))
-        if with_second:
-            found.second = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), len(buffer)):
-            piece = slice(start, min(start + len(buffer), len(rows)))
-            scores = self._scores(rows[piece], buffer)
-            label = scores.argmax(axis=1)
-            flat = np.arange(0, scores.size, scores.shape[1]) + label
-            found.label[piece] = label
-            found.score[piece] = scores.ravel()[flat]
-            if found.second is not None:
-                scores.ravel()[flat] = -np.inf
-                found.second[piece] = scores.max(axis=1)
+        found = Nearest.nothing(len(rows), with_second=with_second)
+        for start in range(0, len(rows), PIECE_ROWS):
+            piece = slice(start, start + PIECE_ROWS)
+            for tile, first in enumerate(self._starts):
+                best = _best(self._scores(rows[piece], tile, buffer), first, with_second=with_second)
+                found.put(piece, best if tile == 0 else nearer(found.take(piece), best))
         return found
 
     def squared_distances(self, norms: Vectors, score: Vectors) -> Vectors:
@@ -162,11 +176,33 @@ class Centroids:
         doubled = score + score
         return np.maximum(norms - doubled if not self.spherical else norms + 1 - doubled, 0)
 
-    def _scores(self, rows: Vectors, buffer: Vectors) -> Vectors:
-        scores = np.dot(rows, self.values.T, out=buffer[: len(rows)])
-        if self.half_norms is not None:
-            np.subtract(scores, self.half_norms, out=scores)
+    def _scores(self, rows: Vectors, tile: int, buffer: Vectors) -> Vectors:
+        columns = self._tiles[tile]
+        room = buffer[: len(rows) * columns.shape[1]].reshape(len(rows), columns.shape[1])
+        scores = np.dot(rows, columns, out=room)
+        if self._half_norms:
+            np.subtract(scores, self._half_norms[tile], out=scores)
         return scores
+
+
+def _best(scores: Vectors, first: int, *, with_second: bool) -> Nearest:
+    """The best of some scores [N, centroids]; they are changed when the second is asked for."""
+    label = scores.argmax(axis=1)
+    flat = np.arange(0, scores.size, scores.shape[1]) + label
+    score, second = scores.ravel()[flat], None
+    if with_second:
+        scores.ravel()[flat] = -np.inf
+        second = scores.max(axis=1)
+    return Nearest((label + first).astype(np.int32), score, second)
+
+
+def nearer(one: Nearest, later: Nearest) -> Nearest:
+    """The best of two sets of centroids; of equal ones the first set's."""
+    label = np.where(later.score > one.score, later.label, one.label)
+    second = None
+    if one.second is not None and later.second is not None:
+        second = np.maximum(np.minimum(one.score, later.score), np.maximum(one.second, later.second))
+    return Nearest(label, np.maximum(one.score, later.score), second)
 
 
 def squared_norms(rows: Vectors) -> Vectors:
