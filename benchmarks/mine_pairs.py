@@ -97,15 +97,15 @@ def write_posts(path: Path, num_documents: int) -> None:
 
 def measure(recipe: Path) -> dict[str, Any]:
     """One size, on Ray: counts, seconds, and this process's memory before and at its peak, in MiB."""
-    import ray
-
     from theta_ray.recipe_files import load_config
     from theta_ray.runtime import cluster
     from theta_ray.training import mine_pairs
 
     config = load_config(str(recipe), resources_path=None, root=str(recipe.parent / "root"), overrides=())
     with cluster(config.resources):
-        ray.get(ray.remote(int).remote())
+        import ray  # reads the authentication settings as it is imported
+
+        ray.get(ray.remote(lambda: 0).remote())  # a worker has started
         before = _peak()
         began = time.perf_counter()
         card = mine_pairs.run(config, DAY)
