@@ -14,7 +14,18 @@ import pyarrow as pa
 
 from theta_ray.errors import EXIT_CODES
 from theta_ray.runtime import build_parser
-from theta_ray.schemas import CORPUS, DAMAGED, FILTERED, KEYS, PAIRS, QUARANTINE, STORE_TYPES, embeddings_schema
+from theta_ray.schemas import (
+    CORPUS,
+    DAMAGED,
+    FILTERED,
+    KEYS,
+    PAIRS,
+    QUARANTINE,
+    STORE_TYPES,
+    TOPIC_COUNTS,
+    TOPICS,
+    embeddings_schema,
+)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = REPOSITORY / "README.md"
@@ -41,7 +52,14 @@ def options() -> str:
 
 def tables() -> str:
     """Tables with their keys and columns; a question mark says that a value may be missing."""
-    schemas = {"corpus": CORPUS, "embeddings": embeddings_schema(1, "int8"), "pairs": PAIRS, "quarantine": QUARANTINE}
+    schemas = {
+        "corpus": CORPUS,
+        "embeddings": embeddings_schema(1, "int8"),
+        "pairs": PAIRS,
+        "topics": TOPICS,
+        "topic_counts": TOPIC_COUNTS,
+        "quarantine": QUARANTINE,
+    }
     rows = [
         f"| `{name}` | {f'`{KEYS[name]}`' if KEYS[name] else ''} | {', '.join(_column(field) for field in schema)} |"
         for name, schema in schemas.items()
@@ -55,7 +73,8 @@ def _column(field: pa.Field) -> str:
         whole = [name for name in STORE_TYPES if name != "binary"]
         text = f"fixed_size_list\\<{' or '.join(whole)}>[dim], for binary \\<{STORE_TYPES['binary']}>[dim / 8]"
     elif pa.types.is_list(kind):
-        text = f"list\\<{kind.value_type}>"
+        inner = str(kind.value_type).replace("<", "\\<")
+        text = f"list\\<{inner}>"
     else:
         text = str(kind).replace("us, tz=UTC", "us, UTC") + (" (int8 only)" if field.name == "scale" else "")
     return f"`{field.name}` {text}{'?' if field.nullable else ''}"

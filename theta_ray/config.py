@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from theta_ray.config_cluster import Cluster
 from theta_ray.config_finetune import Finetune
 from theta_ray.config_pairs import Pairs
+from theta_ray.config_quality import ChooseK, Evaluate
+from theta_ray.config_topics import Topics
 from theta_ray.strict import Strict
 
 Reader = Literal["csv", "jsonl", "parquet", "reddit", "text", "thread_json", "twitter_v1", "twitter_v2"]
@@ -214,6 +216,9 @@ class Recipe(Strict):
     pairs: Pairs | None = None
     finetune: Finetune | None = None
     cluster: Cluster | None = None
+    topics: Topics = Topics()
+    choose_k: ChooseK = ChooseK()
+    evaluate: Evaluate = Evaluate()
     clean_up: CleanUp = CleanUp()
 
 
@@ -224,6 +229,10 @@ class Resources(Strict):
     """`local` runs the same shards one after another in this process."""
     num_actors: Annotated[int, Field(ge=1)] | None = None
     """Absent: one per core, or per GPU share, of the cluster."""
+    min_actors: Annotated[int, Field(ge=1)] | None = None
+    """Fine-tuning goes on with so few where the cluster has no room for more. Absent: num_actors, or else 1."""
+    fsdp: bool = False
+    """Fine-tuning: each worker holds a share of the base's layers (fully sharded data parallel), for large ones."""
     gpus_per_actor: Annotated[float, Field(ge=0)] = 0
     threads_per_actor: Annotated[int, Field(ge=1)] | None = None
     """Absent: 1, and with `executor: local` one per core that the process may use."""
@@ -241,6 +250,12 @@ class Resources(Strict):
     """The job stops, ready to go on, once its actors have held GPUs for so long in sum. Absent: no limit."""
     price_per_device_hour: Annotated[float, Field(gt=0)] | None = None
     """What an hour of a GPU costs, or of an actor's cores, in any currency. Absent: the run card tells no cost."""
+
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Resources:
+        if self.min_actors is not None and self.min_actors > (self.num_actors or self.min_actors):
+            raise ValueError(f"min_actors {self.min_actors} is above num_actors {self.num_actors}")
+        return self
 
 
 class Config(Strict):

@@ -96,6 +96,83 @@ def centroids_schema(dim: int) -> pa.Schema:
     )
 
 
+RANKED_TERMS = pa.list_(pa.struct([("term", pa.string()), ("score", pa.float64())]))
+TEMPLATES = pa.list_(pa.struct([("doc_id", pa.string()), ("documents", pa.int64())]))
+LANGUAGES = pa.list_(pa.struct([("lang", pa.string()), ("documents", pa.int64())]))
+CHANGES = pa.list_(pa.struct([("bucket", pa.date32()), ("before", pa.float64()), ("after", pa.float64())]))
+TOPICS = pa.schema(
+    [
+        pa.field("topic_id", pa.int32(), nullable=False),  # stable between days
+        pa.field("cluster_id", pa.int32(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("terms", RANKED_TERMS, nullable=False),
+        pa.field("representative_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("borderline_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        # first, born, kept, split or merged, and the topics that it comes from
+        pa.field("event", pa.string(), nullable=False),
+        pa.field("previous_ids", pa.list_(pa.int32()), nullable=False),
+        # mean NPMI of its terms over whole documents; null with fewer than two terms
+        pa.field("coherence", pa.float64()),
+        # documents that repeat the text of another one, but for digits, addresses and mentions
+        pa.field("duplicate_share", pa.float64(), nullable=False),
+        # the texts that most documents repeat, by one of these
+        pa.field("templates", TEMPLATES, nullable=False),
+        pa.field("languages", LANGUAGES, nullable=False),
+        # where its share of the documents changed, and the shares in the levels before and after
+        pa.field("changes", CHANGES, nullable=False),
+    ]
+)
+
+TOPIC_COUNTS = pa.schema(
+    [
+        pa.field("topic_id", pa.int32(), nullable=False),
+        # first day of the day, week or month; null for documents without a time
+        pa.field("bucket", pa.date32()),
+        pa.field("count", pa.int64(), nullable=False),
+        pa.field("terms", RANKED_TERMS, nullable=False),
+    ]
+)
+
+# One figure: of a topic, or of all of them where topic_id is null; null where it has no value or no interval.
+TOPIC_QUALITY = pa.schema(
+    [
+        pa.field("topic_id", pa.int32()),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        # documents, answers or topics that it is of
+        pa.field("num_values", pa.int64(), nullable=False),
+    ]
+)
+
+TOPIC_TREE = pa.schema(
+    [
+        pa.field("node_id", pa.string(), nullable=False),
+        # null for the node of all topics
+        pa.field("parent_id", pa.string()),
+        pa.field("topic_ids", pa.list_(pa.int32()), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("height", pa.float64(), nullable=False),
+        pa.field("persistence", pa.float64()),
+        # numbers of nodes of the levels that it is a node of
+        pa.field("levels", pa.list_(pa.int32()), nullable=False),
+    ]
+)
+
+K_CURVE = pa.schema(
+    [
+        pa.field("num_clusters", pa.int32(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        # rows, or fits, that it is of
+        pa.field("num_values", pa.int64(), nullable=False),
+    ]
+)
+
 KEYS = {
     "corpus": "doc_id",
     "embeddings": "doc_id",
@@ -103,6 +180,11 @@ KEYS = {
     "adapter": None,
     "centroids": "cluster_id",
     "assignments": "doc_id",
+    "topics": "topic_id",
+    "topic_counts": "topic_id, bucket",
+    "topic_quality": "topic_id, metric",
+    "topic_tree": "node_id",
+    "k_curve": "num_clusters, metric",
     "quarantine": None,
 }
 
@@ -140,7 +222,8 @@ FILTERED = {
 
 def type_named(text: str) -> pa.DataType:
     """The Arrow type of a column as a manifest writes it."""
-    known = {str(field.type): field.type for schema in (CORPUS, QUARANTINE) for field in schema}
+    schemas = (CORPUS, QUARANTINE, TOPICS, TOPIC_COUNTS, TOPIC_TREE)
+    known = {str(field.type): field.type for schema in schemas for field in schema}
     known |= {str(kind): kind for kind in (pa.int32(), *STORE_TYPES.values())}
     if text in known:
         return known[text]

@@ -1,0 +1,141 @@
+"""The committed tables of a day that topics are made of, and the topics of the day before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from theta_ray.config_topics import Topics
+from theta_ray.errors import ConfigError, InputError
+from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.objects import join, list_names
+from theta_ray.store import Partition, read_shard
+from theta_ray.topics.align import Alignment, TopicSet, align
+from theta_ray.topics.described import Described, sizes_of
+from theta_ray.topics.topic_tasks import TopicsJob
+
+
+@dataclass(frozen=True)
+class Day:
+    """The clusters of a day."""
+
+    inputs: dict[str, Any]
+    """What the topics are made of, as their manifest holds it."""
+    assignments: dict[str, Any]
+    """Their manifest."""
+    cluster_ids: list[int]
+    centroids: npt.NDArray[np.float32]
+    """[K, D], in the order of the ids."""
+    shards: dict[str, tuple[str, ...]]
+    """Each shard of the corpus, with the shards that assign its documents, in the order of the documents."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The topics of an earlier day."""
+
+    topics: TopicSet
+    next_id: int
+    identity: dict[str, Any]
+    """Of their manifest, with its day."""
+
+
+def read_day(job: TopicsJob) -> Day:
+    """Find the committed clusters of a day.
+
+    Raises:
+        InputError: nothing is committed, or it is of another version of the corpus.
+    """
+    corpus, assignments = read_manifest(job.corpus), read_manifest(job.assignments)
+    if corpus is None or assignments is None:
+        missing = job.corpus if corpus is None else job.assignments
+        raise InputError(f"{missing.path}: not committed; run jobs/cluster.py for {job.topics.date} first")
+    centroids = read_manifest(job.centroids, assignments["inputs"]["centroids"]["version"])
+    assert centroids is not None, "a version that is not there is an error"
+    # a shard of embeddings, and so of assignments, is a part of a corpus shard: its name and a number
+    shards: dict[str, tuple[str, ...]] = {}
+    for shard in sorted(shard["shard"] for shard in assignments["shards"]):
+        of_corpus = shard.rpartition("-")[0]
+        shards[of_corpus] = (*shards.get(of_corpus, ()), shard)
+    unknown = shards.keys() - {shard["shard"] for shard in corpus["shards"]}
+    if unknown:
+        raise InputError(
+            f"{job.assignments.path}: is of another version of the corpus, which has no {min(unknown)}; "
+            f"run jobs/cluster.py for {job.topics.date} first"
+        )
+    cluster_ids, values = _read_centroids(job.centroids, centroids)
+    found = {"corpus": corpus, "centroids": centroids, "assignments": assignments}
+    inputs = {name: identity_of(manifest) for name, manifest in found.items()}
+    return Day(inputs, assignments, cluster_ids, values, shards)
+
+
+def topics_before(job: TopicsJob, width: int) -> Before | None:
+    """The topics of the newest earlier day that has any; None on the first day.
+
+    Args:
+        job: of today.
+        width: values of a centroid.
+
+    Raises:
+        ConfigError: the recipe names topics that are not there, or of other embeddings.
+    """
+    named = job.settings.previous
+    folder = join(job.topics.root, "topics", named or job.topics.fingerprint)
+    days = sorted(name.removeprefix("dt=") for name in list_names(folder) if name.startswith("dt="))
+    for day in reversed([day for day in days if day < job.topics.date]):
+        partition = Partition(job.topics.root, "topics", named or job.topics.fingerprint, day)
+        manifest = read_manifest(partition)
+        if manifest is not None:
+            return _read_before(partition, manifest, width)
+    if named is not None:
+        raise ConfigError(f"topics.previous {named}: no topics of a day before {job.topics.date} are committed there")
+    return None
+
+
+def _read_before(partition: Partition, manifest: dict[str, Any], width: int) -> Before:
+    rows = pa.concat_tables([read_shard(partition, shard["shard"]) for shard in manifest["shards"]]).to_pylist()
+    source = manifest["inputs"]["centroids"]
+    place = Partition(partition.root, "centroids", source["fingerprint"], partition.date)
+    centroids = read_manifest(place, source["version"])
+    assert centroids is not None, "a version that is not there is an error"
+    cluster_ids, values = _read_centroids(place, centroids)
+    if values.shape[1] != width:
+        raise ConfigError(
+            f"topics.previous: the topics of {partition.date} are of vectors of {values.shape[1]} values, today's of "
+            f"{width}; leave it out, and ids begin anew"
+        )
+    at = {cluster_id: row for row, cluster_id in enumerate(cluster_ids)}
+    topics = TopicSet(
+        [row["topic_id"] for row in rows],
+        values[[at[row["cluster_id"]] for row in rows]],
+        [{term["term"]: term["score"] for term in row["terms"]} for row in rows],
+        [row["size"] for row in rows],
+    )
+    return Before(topics, manifest["next_id"], {"date": partition.date, **identity_of(manifest)})
+
+
+def _read_centroids(partition: Partition, manifest: dict[str, Any]) -> tuple[list[int], npt.NDArray[np.float32]]:
+    """Cluster ids and their centroids, by id."""
+    rows = pa.concat_tables([read_shard(partition, shard["shard"]) for shard in manifest["shards"]])
+    rows = rows.sort_by("cluster_id").combine_chunks()
+    column = rows["centroid"].combine_chunks()
+    return rows["cluster_id"].to_pylist(), column.flatten().to_numpy().reshape(-1, column.type.list_size)
+
+
+def find_identity(
+    topics: list[Described], day: Day, before: Before | None, totals: pa.Table, settings: Topics
+) -> Alignment:
+    """Ids of a day's topics: those of the day before go on where the topics do."""
+    sizes = sizes_of(totals)
+    now = TopicSet(
+        [topic.cluster_id for topic in topics],
+        day.centroids,
+        [dict(topic.terms) for topic in topics],
+        [sizes.get(topic.cluster_id, 0) for topic in topics],
+    )
+    next_id = before.next_id if before else 0
+    return align(now, before.topics if before else None, settings.identity, next_id=next_id)
