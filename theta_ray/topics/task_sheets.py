@@ -74,6 +74,8 @@ class SheetSettings:
     items_per_topic: int = 1
     max_items: int = 200
     seed: int = 0
+    name: str = ""
+    """Ends the ids of the items, so that answers to other sheets are known as such."""
 
 
 def make_items(
@@ -96,7 +98,8 @@ def make_items(
             if item is not None and len(found) < settings.max_items:
                 found.append(item)
     order = generator.permutation(len(found)).tolist()
-    return [replace(found[i], item_id=f"{PREFIXES[kind]}{number:04d}") for number, i in enumerate(order, 1)]
+    names = (f"{PREFIXES[kind]}{number:04d}{settings.name}" for number in range(1, len(found) + 1))
+    return [replace(found[i], item_id=name) for i, name in zip(order, names, strict=True)]
 
 
 def _word_intrusion(
