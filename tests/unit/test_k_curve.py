@@ -42,7 +42,7 @@ def test_the_planted_number_of_clusters_is_suggested() -> None:
     points = curve(vectors, 2, 4, 7, 14, 28, labels=labels)
     found = suggest(points)
     assert (found.num_clusters, found.within) == (7, (7,))
-    assert found.reason.startswith("k = 7 is best (gain 0.")
+    assert found.why.startswith("k = 7 is best (gain 0.")
     assert value(points[2], "nmi") > 0.97
     assert value(points[2], "ami") > 0.97
     assert value(points[2], "stability") > 0.95 > value(points[4], "stability")
@@ -56,7 +56,7 @@ def test_one_cloud_has_no_number_of_clusters(spread: npt.NDArray[np.float64]) ->
     cloud = np.random.default_rng(1).normal(size=(1500, 8)) * spread
     found = suggest(curve(cloud.astype(np.float32), 2, 4, 8, 16))
     assert found.num_clusters is None
-    assert "no k is clearly better" in found.reason
+    assert "no k is clearly better" in found.why
 
 
 def test_unit_vectors_are_compared_with_a_cloud_of_unit_vectors() -> None:
@@ -89,12 +89,12 @@ def points(*gains: float, error: float = 0.01) -> list[Point]:
 def test_the_smallest_within_one_standard_error_of_the_best_is_suggested() -> None:
     found = suggest(points(0.1, 0.295, 0.3, 0.2))
     assert (found.num_clusters, found.within) == (20, (20, 30))
-    assert "k = 20 is the smallest within one standard error" in found.reason
+    assert "k = 20 is the smallest within one standard error" in found.why
 
 
 def test_a_best_one_at_an_end_asks_for_more_to_be_tried() -> None:
-    assert suggest(points(0.1, 0.2, 0.3)).reason.endswith("it is the larger end of what was tried, so try larger ones")
-    assert suggest(points(0.3, 0.2, 0.1)).reason.endswith(
+    assert suggest(points(0.1, 0.2, 0.3)).why.endswith("it is the larger end of what was tried, so try larger ones")
+    assert suggest(points(0.3, 0.2, 0.1)).why.endswith(
         "it is the smaller end of what was tried, so try smaller ones"
     )
 
@@ -102,8 +102,8 @@ def test_a_best_one_at_an_end_asks_for_more_to_be_tried() -> None:
 def test_a_flat_curve_and_an_uncertain_one_suggest_nothing() -> None:
     flat = suggest(points(0.299, 0.3, 0.295))
     assert (flat.num_clusters, flat.within) == (None, (10, 20, 30))
-    assert "all are within one standard error of k = 20" in flat.reason
+    assert "all are within one standard error of k = 20" in flat.why
     uncertain = suggest(points(0.1, 0.2, 0.1, error=0.09))
     assert uncertain.num_clusters is None
-    assert "pieces of one cloud, at best k = 20" in uncertain.reason
-    assert suggest(points(math.nan, math.nan)).reason == "no k is clearly better: none has a silhouette"
+    assert "pieces of one cloud, at best k = 20" in uncertain.why
+    assert suggest(points(math.nan, math.nan)).why == "no k is clearly better: none has a silhouette"

@@ -73,7 +73,7 @@ class Suggestion:
     """A number of clusters, or none."""
 
     num_clusters: int | None
-    reason: str
+    why: str
     within: tuple[int, ...]
     """All that are within one standard error of the best gain."""
 
@@ -132,11 +132,11 @@ def suggest(points: Sequence[Point]) -> Suggestion:
     if len(within) == len(known) > 1:
         why = f"all are within one standard error of k = {best.num_clusters}: {about}"
         return Suggestion(None, f"no k is clearly better: {why}", within)
-    reason = f"k = {best.num_clusters} is best ({about}); k = {min(within)} is the smallest within one standard error"
+    why = f"k = {best.num_clusters} is best ({about}); k = {min(within)} is the smallest within one standard error"
     ends = {known[0].num_clusters: "smaller", known[-1].num_clusters: "larger"}
     if best.num_clusters in ends:
-        reason += f"; it is the {ends[best.num_clusters]} end of what was tried, so try {ends[best.num_clusters]} ones"
-    return Suggestion(min(within), reason, within)
+        why += f"; it is the {ends[best.num_clusters]} end of what was tried, so try {ends[best.num_clusters]} ones"
+    return Suggestion(min(within), why, within)
 
 
 def _told(metric: str, found: Estimate, count: int) -> Measure:
