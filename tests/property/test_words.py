@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from theta_ray.topics.representatives import template
-from theta_ray.topics.words import BY_DICTIONARY, HAN, is_term, language_of, stop_words, terms, words
+from theta_ray.topics.words import BY_DICTIONARY, HAN, is_term, language_of, plain, stop_words, terms, words
 
 SCRIPTS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 PIECES = [
@@ -40,7 +40,7 @@ def test_no_text_is_refused_and_no_word_is_empty_or_has_a_space(text: str) -> No
     found = words(text)
     assert all(word and not any(c.isspace() for c in word) or word == "\n" for word in found)
     assert all(is_term(term) and term.lower() == term for term in terms(text, "en"))
-    template(text)
+    template(plain(text))
 
 
 @given(TEXTS.filter(lambda text: not SCRIPTS.search(text)))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from theta_ray.config_topics import BucketUnit, Topics
-from theta_ray.topics.words import is_term, language_of, stop_words, words
+from theta_ray.topics.words import is_term, language_of, stop_words, words, words_of_plain
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -77,10 +77,10 @@ class Vocabulary:
         self._ids: dict[str | None, _Ids] = {}
 
     def encode(self, texts: Iterable[str], langs: Iterable[str | None]) -> tuple[Int64, UInt64]:
-        """Every occurrence of a term in N texts: numbers of the texts, ascending for words, and keys of the terms."""
+        """Every occurrence of a term in N plain texts: number of the text, and key of the term."""
         ids, ends = array("q"), array("q")
         for text, lang in zip(texts, langs, strict=True):
-            ids.extend(map(self._ids_of(text, lang).__getitem__, words(text)))
+            ids.extend(map(self._ids_of(text, lang).__getitem__, words_of_plain(text)))
             ids.append(-1)  # no bigram reaches into the next text
             ends.append(len(ids))
         numbers = np.frombuffer(ids, np.int64) if ids else np.zeros(0, np.int64)
@@ -126,6 +126,7 @@ class Documents:
     """N documents of one batch, each with its cluster and its time."""
 
     texts: Sequence[str]
+    """As `words.plain` gives them."""
     langs: Sequence[str | None]
     cluster_ids: Int32
     buckets: pa.Array

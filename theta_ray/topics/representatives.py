@@ -1,7 +1,7 @@
 """Documents that show what a cluster is: nearest its centroid, or on its border; no two of the same template.
 
-A template is what is left of a text when digits, addresses, mentions and the case of letters are masked. Documents of
-one template are near-duplicates: of a bot, a chain letter, a form.
+A template is what is left of a text in lower case when its numbers are all 0 and addresses and mentions are left out.
+Documents of one template are near-duplicates: of a bot, a chain letter, a form.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import regex
 from numpy.typing import NDArray
 
 from theta_ray.topics.ctfidf import ranks
-from theta_ray.topics.words import ADDRESS, plain
 
 Role = Literal["borderline", "representative"]
 DIGITS = regex.compile(r"\p{N}+(?:[.,:/-]\p{N}+)*")
@@ -42,12 +41,12 @@ TEMPLATES = pa.schema(
 
 
 def template(text: str) -> str:
-    """A text with its digits, addresses and mentions masked, in lower case, white space collapsed."""
-    return " ".join(DIGITS.sub("0", plain(ADDRESS.sub(" @ ", text))).split())
+    """A text that `words.plain` gave, with 0 for its numbers, white space collapsed."""
+    return " ".join(DIGITS.sub("0", text).split())
 
 
 def template_key(text: str) -> int:
-    """64 bits that texts of one template share."""
+    """64 bits that plain texts of one template share."""
     return int.from_bytes(blake2b(template(text).encode(), digest_size=8).digest(), "little")
 
 

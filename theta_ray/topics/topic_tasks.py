@@ -44,7 +44,7 @@ from theta_ray.topics.representatives import (
     rank_by,
     template_key,
 )
-from theta_ray.topics.words import lacks_tokenizer, words
+from theta_ray.topics.words import lacks_tokenizer, plain, words
 
 BATCH_ROWS = 4096
 COLUMNS = ("doc_id", "text", "created_at", "lang")
@@ -135,7 +135,8 @@ def count_shard(task: ShardTask) -> dict[str, Any]:
     counter, found = TermCounter(job.settings), _Found(job.settings)
     num_rows, num_without_tokenizer = 0, 0
     for rows in documents_of(task):
-        texts, langs, cluster_ids = rows["text"].to_pylist(), rows["lang"].to_pylist(), rows["cluster_id"].to_numpy()
+        texts, langs = [plain(text) for text in rows["text"].to_pylist()], rows["lang"].to_pylist()
+        cluster_ids = rows["cluster_id"].to_numpy()
         counter.add(Documents(texts, langs, cluster_ids, buckets_of(rows["created_at"], job.settings.bucket)))
         found.add(rows, texts)
         num_rows += rows.num_rows
@@ -163,7 +164,7 @@ class _Found:
         keys = pa.array([template_key(text) for text in texts], pa.uint64())
         ones = pa.array(np.ones(len(texts), np.int64))
         self._templates.append(pa.table([keys, rows["cluster_id"], rows["doc_id"], ones], schema=TEMPLATES))
-        cut = pa.array([text[: self._max_chars] for text in texts], pa.string())
+        cut = pc.utf8_slice_codeunits(rows["text"], 0, self._max_chars)
         for role, parts in self._chosen.items():
             value = rank_by(rows["similarity"].to_numpy(), rows["margin"].to_numpy(), role)
             columns = [rows["cluster_id"], keys, pa.array(value), rows["doc_id"], cut]
