@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,21 @@ def topics_config(
     for day, records in days.items():
         write_jsonl(folder / f"raw-{day}.jsonl", records)
     source = jsonl_input(folder / "raw-{date}.jsonl", **COLUMNS)
-    config = config_of(folder, source, **{"language": "source", "shard_bytes": 4000, **corpus})
+    config = config_of(folder, source, **{"language": "source", "shard_bytes": 12_000, **corpus})
     recipe = config.recipe.model_copy(update={"topics": Topics.model_validate(section or {})})
     return config.model_copy(update={"recipe": recipe, "resources": Resources(executor="local")})
 
 
-def commit_clusters(config: Config, cluster_of: ClusterOf, day: str = DAY) -> TopicsJob:
+def commit_clusters(
+    config: Config, cluster_of: ClusterOf, day: str = DAY, directions: Sequence[int] | None = None
+) -> TopicsJob:
     """Prepare the corpus of a day and commit clusters of it: the work of labelling them.
 
     Args:
         config: of `topics_config`.
         cluster_of: cluster of a row of the corpus, from 0; -1 for none, below that for a row without a vector.
         day: of the corpus.
+        directions: of the centroids, by number; as the clusters are numbered where nothing else is said.
     """
     prepare.run(config, day)
     corpus = partition_of(config, day)
@@ -56,7 +59,7 @@ def commit_clusters(config: Config, cluster_of: ClusterOf, day: str = DAY) -> To
             tables[f"{shard['shard']}-{number:05d}"] = rows.slice(start, 50)
     sizes = np.bincount([i for table in tables.values() for i in table["cluster_id"].to_pylist() if i >= 0])
     centroids = Partition(config.root, "centroids", "0" * 12, day)
-    made = _commit(centroids, {"part-00000": _centroids(sizes)}, {})
+    made = _commit(centroids, {"part-00000": _centroids(sizes, directions or range(len(sizes)))}, {})
     assignments = Partition(config.root, "assignments", "1" * 12, day)
     num_left_out = sum(i < 0 for table in tables.values() for i in table["cluster_id"].to_pylist())
     body = {"inputs": {"centroids": identity_of(made)}, "counts": {"num_left_out": num_left_out}}
@@ -76,9 +79,8 @@ def _assign(rows: list[dict[str, Any]], cluster_of: ClusterOf) -> pa.Table:
     return pa.table(values, schema=ASSIGNMENTS)
 
 
-def _centroids(sizes: np.ndarray[Any, Any]) -> pa.Table:
-    """Different directions; the same for a cluster of the same number."""
-    vectors = np.stack([np.random.default_rng(i).standard_normal(DIM) for i in range(len(sizes))]).astype(np.float32)
+def _centroids(sizes: np.ndarray[Any, Any], directions: Sequence[int]) -> pa.Table:
+    vectors = np.stack([np.random.default_rng(i).standard_normal(DIM) for i in directions]).astype(np.float32)
     values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIM)
     ids, radius = np.arange(len(sizes), dtype=np.int32), np.ones(len(sizes), np.float32)
     return pa.table([ids, values, sizes.astype(np.int64), radius], schema=centroids_schema(DIM))
