@@ -56,7 +56,7 @@ def commit_clusters(
     for shard in manifest["shards"]:
         rows = _assign(read_shard(corpus, shard["shard"]).to_pylist(), cluster_of)
         for number, start in enumerate(range(0, rows.num_rows, 50)):  # as embeddings have several shards
-            tables[f"{shard['shard']}-{number:05d}"] = rows.slice(start, 50)
+            tables[f"{shard['shard']}-{number:05d}-{'0' * 16}"] = rows.slice(start, 50)
     sizes = np.bincount([i for table in tables.values() for i in table["cluster_id"].to_pylist() if i >= 0])
     centroids = Partition(config.root, "centroids", "0" * 12, day)
     made = _commit(centroids, {"part-00000": _centroids(sizes, directions or range(len(sizes)))}, {})

@@ -123,7 +123,7 @@ class ClusterWorker(Worker):
 
     def _write_file(self, name: str, centroids: Vectors, centroids_sha256: str) -> Record:
         assert self.job is not None, "set by make_worker"
-        shard = shard_of(self.job, name, centroids_sha256)
+        shard = shard_of(name, centroids_sha256)
         there = find_record(self.job.assignments, shard)
         if there is not None:
             return there
@@ -141,9 +141,9 @@ class ClusterWorker(Worker):
             return writer.publish(details={"num_left_out": int((~is_in).sum())}, epoch=self.job.epoch)
 
 
-def shard_of(job: ClusterJob, name: str, centroids_sha256: str) -> str:
-    """Name of the assignments of one shard of embeddings: its number, and what decides its content."""
-    return f"part-{job.shards.index(name):05d}-{digest_of([name, centroids_sha256])}"
+def shard_of(name: str, centroids_sha256: str) -> str:
+    """Name of the assignments of one shard of embeddings: its own, and which centroids they are of."""
+    return f"{name}-{digest_of(centroids_sha256)}"
 
 
 def make_worker(job: ClusterJob, names: tuple[str, ...], threads: int) -> ClusterWorker:

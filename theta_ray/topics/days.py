@@ -56,10 +56,10 @@ def read_day(job: TopicsJob) -> Day:
         raise InputError(f"{missing.path}: not committed; run jobs/cluster.py for {job.topics.date} first")
     centroids = read_manifest(job.centroids, assignments["inputs"]["centroids"]["version"])
     assert centroids is not None, "a version that is not there is an error"
-    # a shard of embeddings, and so of assignments, is a part of a corpus shard: its name and a number
+    # a shard of embeddings is a part of a corpus shard, its name and a number; of assignments, that and a digest
     shards: dict[str, tuple[str, ...]] = {}
     for shard in sorted(shard["shard"] for shard in assignments["shards"]):
-        of_corpus = shard.rpartition("-")[0]
+        of_corpus = shard.rsplit("-", 2)[0]
         shards[of_corpus] = (*shards.get(of_corpus, ()), shard)
     unknown = shards.keys() - {shard["shard"] for shard in corpus["shards"]}
     if unknown:
