@@ -109,7 +109,7 @@ def test_with_common_documents_their_moves_decide_what_split_and_merged() -> Non
 def test_documents_that_stay_together_keep_the_id_though_centroid_and_words_have_moved() -> None:
     found = align(planted("votes"), planted("bikes", ids=[7]), Identity(), shared_BT=np.array([[12]]))
     assert found.topics[0] == Aligned(0, 7, "kept", (7,), found.topics[0].similarity)
-    assert found.topics[0].similarity < 0.5
+    assert found.topics[0].similarity < Identity().min_similarity
 
 
 def test_one_equal_topic_is_worth_more_than_two_middling_pairs() -> None:
@@ -136,6 +136,16 @@ def test_topics_without_words_are_compared_by_centroids_alone() -> None:
     before = TopicSet([0], np.array([[1.0, 0.0]]), [{}], [3])
     now = TopicSet([0], np.array([[3.0, 4.0]]), [{"word": 1.0}], [3])
     assert similarities(before, now, 0.5) == pytest.approx(0.6)
+
+
+def test_a_direction_that_all_embeddings_share_makes_no_topic_another_one() -> None:
+    generator = np.random.default_rng(0)
+    places = generator.normal(size=(13, 16)) / 4 + 2  # cosines around 0.98
+    before = TopicSet(list(range(12)), places[:12], [{}] * 12, [5] * 12)
+    now = TopicSet(list(range(12)), places[1:], [{}] * 12, [5] * 12)
+    found = align(now, before, Identity(min_similarity=0.7))
+    assert [t.topic_id for t in found.topics] == [*range(1, 12), 12]
+    assert [(e.topic_id, e.event) for e in found.ended] == [(0, "died")]
 
 
 def test_no_topics_on_either_side_are_no_error() -> None:

@@ -1,6 +1,7 @@
 """Topics of two fits in, their identity out: which topic of today is which of yesterday, and what became of the others.
 
-1. Similarity: cosine of centroids and weighted Jaccard overlap of terms, by `Identity.words_weight`.
+1. Similarity: cosine of centroids and weighted Jaccard overlap of terms, by `Identity.words_weight`. Where both sides
+   have at least 10 topics, cosines are of what is left without the mean of all centroids: embeddings share a direction.
 2. Matching: pairs of at least `min_similarity`, or that share most documents of both, one to one, so that the sum of
    what their similarity is above that bound is largest (the Hungarian method, Kuhn 1955). A matched cluster has the
    topic's id.
@@ -30,6 +31,7 @@ from theta_ray.config_quality import Identity
 
 Event = Literal["born", "died", "first", "kept", "merged", "split"]
 Values = npt.NDArray[np.float64]
+MIN_TO_CENTRE = 10  # the mean of a few topics says more of themselves than of what all embeddings share
 DECIMALS = 9  # of similarities: the last bits of a matrix product depend on the order of its rows
 
 
@@ -129,8 +131,12 @@ def align(
 
 def similarities(before: TopicSet, now: TopicSet, words_weight: float) -> Values:
     """[B, T] cosine and overlap of words, weighted; cosine alone where a topic has no terms."""
+    origin_D: Values | float = 0.0
+    if min(len(before.ids), len(now.ids)) >= MIN_TO_CENTRE:
+        both = np.concatenate([before.centroids, now.centroids]).astype(np.float64)
+        origin_D = np.average(both, axis=0, weights=np.maximum([*before.sizes, *now.sizes], 1))
     weight_BT = np.outer([bool(t) for t in before.terms], [bool(t) for t in now.terms]) * words_weight
-    cosine_BT = np.clip(_unit(before.centroids) @ _unit(now.centroids).T, -1, 1)
+    cosine_BT = np.clip(_unit(before.centroids - origin_D) @ _unit(now.centroids - origin_D).T, -1, 1)
     mixed_BT = weight_BT * word_overlap(before.terms, now.terms) + (1 - weight_BT) * cosine_BT
     return np.asarray(np.round(mixed_BT, DECIMALS))
 
