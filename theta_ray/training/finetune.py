@@ -35,6 +35,7 @@ from theta_ray.store import Partition, fingerprint
 from theta_ray.training import mine_pairs
 from theta_ray.training.adapter import Trained, commit_adapter
 from theta_ray.training.checkpoint import remove_checkpoints
+from theta_ray.training.checks import check_recipe
 from theta_ray.training.loop import Learner, TrainJob
 from theta_ray.training.step import Alone, Distributed, Workers
 from theta_ray.training.teacher import find_teacher
@@ -110,11 +111,13 @@ def finetune_section(config: Config) -> Finetune:
     """The recipe's section.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: it has none, or its pairs cannot serve its loss.
     """
     settings = config.recipe.finetune
     if settings is None:
         raise ConfigError("finetune: is missing in the recipe; add the section, such as `finetune: {epochs: 1}`")
+    if config.recipe.pairs is not None:
+        check_recipe(config.recipe.pairs, settings)
     return settings
 
 
