@@ -19,8 +19,10 @@ from transformers import (
     PreTrainedModel,
 )
 
+from tests.corpora import DAY
 from tests.gradients import assert_equal, copies, gradient, make_encoder
 from tests.models import SENTENCES, VOCAB_SIZE, save_bert, save_qwen3, save_roberta, wordpiece_tokenizer
+from tests.tuned import labelled_texts, tuning_config
 from theta_ray.config import Embed, Encoder
 from theta_ray.config_finetune import Loss
 from theta_ray.encoder.encoder import TextEncoder, unit
@@ -28,11 +30,13 @@ from theta_ray.encoder.forward import PaddedForward
 from theta_ray.encoder.packing import plan_packs
 from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import ConfigError
+from theta_ray.training import finetune
 from theta_ray.training.batch import Batch, Keys
 from theta_ray.training.encode import LearningEncoder
 from theta_ray.training.layers import EarlierLayers, draw
 from theta_ray.training.step import Alone
 
+LONG: dict[str, Any] = {"max_steps": 36, "epochs": 3, "learning_rate": 1e-2}
 SMALL: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
     "hidden_size": 32,
@@ -107,6 +111,24 @@ def test_each_step_draws_an_earlier_layer_and_a_width_of_its_own() -> None:
     assert drawn != [draw(8, step, 4, (32, 16, 8)) for step in range(200)]
     pairs = {(one.num_layers, one.width) for one in drawn}
     assert pairs == {(layer, width) for layer in (1, 2, 3) for width in (32, 16, 8)}
+
+
+def test_a_run_at_two_layers_makes_an_adapter_for_fewer_layers_and_values(tmp_path: Path) -> None:
+    folder = save_qwen3(tmp_path / "qwen3", num_layers=3)
+    found = {}
+    for name, more in (("plain", {}), ("layers", {"layers": True, "dims": [16]})):
+        config = tuning_config(tmp_path / name, folder, loss={"name": "supcon", "temperature": 0.2, **more}, **LONG)
+        finetune.run(config, DAY)
+        adapter = finetune.make_job(config, DAY).job.adapter
+        recipe = config.recipe.encoder.model_copy(update={"adapter": adapter.path, "num_layers": 1})
+        short = TextEncoder(recipe, Embed(dim=16), resolve_model(recipe))
+        records = labelled_texts(200, seed=1)
+        vectors = short.embed_texts([record["text"] for record in records])
+        labels = np.array([record["label"] for record in records])
+        alike = labels[:, None] == labels[None]
+        cosines = vectors @ vectors.T
+        found[name] = float(cosines[alike].mean() - cosines[~alike].mean())
+    assert found["layers"] > found["plain"] + 0.05
 
 
 def refused(model: PreTrainedModel, folder: Path) -> str:

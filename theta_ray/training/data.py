@@ -77,7 +77,7 @@ class PairData:
         )
 
     def _teacher(self, rows: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:
-        """[S, E], the teacher's vectors of the documents; the first one's, where an anchor is made of several."""
+        """[S, E], the teacher's vectors of the documents."""
         if self.teacher is None:
             return None
         vectors = np.zeros((len(missing), self.teacher.width), np.float32)
