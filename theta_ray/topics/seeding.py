@@ -2,13 +2,15 @@
 
 ward        over-seed and merge: several random rows for each wanted cluster, a few Lloyd steps, then Ward's merging of
             centroids down to k. Every cluster has a seed at first, and merging is the step that Lloyd cannot do.
-k-means++   Arthur and Vassilvitskii (SODA 2007), greedy as in scikit-learn, on a sample.
-k-means||   Bahmani et al. (VLDB 2012), on a sample, its candidates chosen from by k-means++.
+            Beyond `MAX_MERGED` clusters in two levels: seeds are merged within few wide clusters only.
+k-means++   greedy, as in scikit-learn (Arthur and Vassilvitskii, SODA 2007), on a sample.
+k-means||   candidates in a few rounds, k of them chosen by k-means++ (Bahmani et al., VLDB 2012), on a sample.
 random      rows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +18,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theta_ray.topics.lloyd import Int64, Vectors, unit_vectors
-from theta_ray.topics.ward import cut, merges
-from theta_ray.topics.workers import Data
+from theta_ray.topics.lloyd import Centroids, Int64, Vectors, unit_vectors
+from theta_ray.topics.plus_plus import parallel_candidates, plus_plus
+from theta_ray.topics.rows import RowStore, hold
+from theta_ray.topics.ward import cut, merges, together
+from theta_ray.topics.worker import Worker
+from theta_ray.topics.workers import Data, LocalWorkers
 
 # Seeds for each wanted cluster, and at most; rows for each seed.
 SEEDS_PER_CLUSTER = 8
 MAX_SEEDS = 20_000
 ROWS_PER_SEED = 10
 STEPS = 3
+# Above, seeds for each cluster would be fewer than four, and memory for the costs of merging them all too much.
+MAX_MERGED = 5_000
+# Rows for each cluster that one process draws for two levels, k-means++ and k-means||; of two levels each seed has 5.
+ROWS_PER_CLUSTER = 40
+ROWS_PER_SEED_HERE = 5
 
 
 @dataclass
@@ -41,17 +51,76 @@ def over_seed(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
 
     Alive: K' x K' merge costs in float32 and K' x D centroids, K' = min(8 k, 20,000) seeds.
     """
-    means = data.sample(min(SEEDS_PER_CLUSTER * k, MAX_SEEDS), seed)
-    record = {"method": "ward", "seed": seed, "num_seeds": len(means)}
+    if k > MAX_MERGED:
+        return two_levels(data, k, seed, spherical=spherical)
+    means, weight, record = _spread(data, min(SEEDS_PER_CLUSTER * k, MAX_SEEDS), seed, spherical=spherical)
+    cluster = cut(merges(means, weight), len(means), min(k, len(means)))
+    merged = weighted_means(means, cluster, weight)
+    return Seeds(unit_vectors(merged) if spherical else merged, {"method": "ward", **record})
+
+
+def two_levels(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
+    """Over-seeding within about the root of k wide clusters, and the cheapest merges of all of them down to k.
+
+    How many of the k each wide cluster keeps follows from the costs of merging.
+    Alive: 40 k rows, and the costs of the widest cluster's seeds.
+    """
+    wide = over_seed(data, math.isqrt(k), seed, spherical=spherical)
+    rows = data.sample(ROWS_PER_CLUSTER * k, seed)
+    label = Centroids(wide.centroids, spherical).nearest(rows).label
+    parts = [
+        _spread(_here(own, seed, spherical), math.ceil(len(own) / ROWS_PER_SEED_HERE), seed, spherical=spherical)
+        for own in (rows[label == cluster] for cluster in range(len(wide.centroids)))
+        if len(own)
+    ]
+    means, weight = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
+    cluster = cut(together([merges(*part[:2]) for part in parts]), len(means), min(k, len(means)))
+    merged = weighted_means(means, cluster, weight)
+    record = {"method": "ward, two levels", "seed": seed, "share": data.share(len(rows)), "wide": wide.record}
+    return Seeds(unit_vectors(merged) if spherical else merged, {**record, "num_merged": len(means)})
+
+
+def _spread(data: Data, num_seeds: int, seed: int, *, spherical: bool) -> tuple[Vectors, Int64, dict[str, Any]]:
+    """Means [K', D] and weights [K'] of the clusters that random rows have after a few steps."""
+    means = data.sample(num_seeds, seed)
     share = data.share(ROWS_PER_SEED * len(means))
+    record = {"seed": seed, "num_seeds": len(means), "share": share}
     for _ in range(STEPS):
         sums = data.step(unit_vectors(means) if spherical else means, share)
         used = sums.weight > 0
         weight, means = sums.weight[used], sums.means(data.grid)[used].astype(np.float32)
-    cluster = cut(merges(means, weight), min(k, len(means)))
-    merged = weighted_means(means, cluster, weight)
-    record |= {"share": share, "num_merged": len(means)}
-    return Seeds(unit_vectors(merged) if spherical else merged, record)
+    return means, weight, {**record, "num_merged": len(means)}
+
+
+def _here(rows: Vectors, seed: int, spherical: bool) -> Data:
+    """Some rows as all there is."""
+    held = hold("some", rows, seed, normalise=False)
+    return Data.of(LocalWorkers([Worker(RowStore([held.name], lambda _: held), spherical)]))
+
+
+def random_rows(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
+    """Random rows."""
+    del spherical  # rows of such data are unit vectors already
+    return Seeds(data.sample(k, seed), {"method": "random", "seed": seed, "share": data.share(k)})
+
+
+def greedy(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
+    """Greedy k-means++ on 40 k rows."""
+    del spherical
+    rows = data.sample(ROWS_PER_CLUSTER * k, seed)
+    chosen = plus_plus(rows, np.ones(len(rows)), k, seed)
+    return Seeds(rows[chosen], {"method": "k-means++", "seed": seed, "share": data.share(ROWS_PER_CLUSTER * k)})
+
+
+def scalable(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
+    """k-means|| on 40 k rows."""
+    del spherical
+    rows = data.sample(ROWS_PER_CLUSTER * k, seed)
+    candidates = rows[parallel_candidates(rows, k, seed)]
+    weight = np.bincount(Centroids(candidates).nearest(rows).label, minlength=len(candidates))
+    chosen = plus_plus(candidates, weight.astype(np.float64), k, seed)
+    record = {"method": "k-means||", "seed": seed, "share": data.share(len(rows)), "num_candidates": len(candidates)}
+    return Seeds(candidates[chosen], record)
 
 
 def weighted_means(rows: Vectors, cluster: Int64, weight: npt.NDArray[np.integer]) -> Vectors:
@@ -61,10 +130,9 @@ def weighted_means(rows: Vectors, cluster: Int64, weight: npt.NDArray[np.integer
     return np.asarray(sums / np.bincount(cluster, weight)[:, None], np.float32)
 
 
-def random_rows(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
-    """Random rows."""
-    del spherical  # rows of such data are unit vectors already
-    return Seeds(data.sample(k, seed), {"method": "random", "seed": seed, "share": data.share(k)})
-
-
-SEEDINGS: dict[str, Callable[..., Seeds]] = {"ward": over_seed, "random": random_rows}
+SEEDINGS: dict[str, Callable[..., Seeds]] = {
+    "ward": over_seed,
+    "k-means++": greedy,
+    "k-means||": scalable,
+    "random": random_rows,
+}

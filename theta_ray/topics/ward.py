@@ -8,6 +8,7 @@ The order of merges is that of their costs. Time and memory: K^2 for K centroids
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ BAND = 1024
 
 @dataclass(frozen=True)
 class Merges:
-    """K - 1 merges of K centroids, cheapest first."""
+    """Merges of K centroids, cheapest first: K - 1 of them make one cluster."""
 
     left: Int64
     """[K - 1], a centroid of one of the merged clusters."""
@@ -53,10 +54,9 @@ def merges(centroids: Vectors, weight: npt.NDArray[np.integer]) -> Merges:
     return Merges(left[order], right[order], cost[order].astype(np.float64))
 
 
-def cut(merged: Merges, num_clusters: int) -> Int64:
-    """[K], the cluster 0, 1, ... of each centroid when the cheapest merges have left so many."""
-    count = len(merged.cost) + 1
-    parent = np.arange(count)
+def cut(merged: Merges, num_centroids: int, num_clusters: int) -> Int64:
+    """[num_centroids], the cluster 0, 1, ... of each centroid when the cheapest merges have left so many."""
+    parent = np.arange(num_centroids)
 
     def root(node: int) -> int:
         while parent[node] != node:
@@ -64,9 +64,25 @@ def cut(merged: Merges, num_clusters: int) -> Int64:
             node = int(parent[node])
         return node
 
-    for left, right in zip(merged.left[: count - num_clusters], merged.right[: count - num_clusters], strict=True):
+    done = slice(num_centroids - num_clusters)
+    for left, right in zip(merged.left[done], merged.right[done], strict=True):
         parent[root(int(right))] = root(int(left))
-    return np.unique([root(node) for node in range(count)], return_inverse=True)[1]
+    return np.unique([root(node) for node in range(num_centroids)], return_inverse=True)[1]
+
+
+def together(parts: Sequence[Merges]) -> Merges:
+    """The merges within several groups of centroids, which follow one another, as those of all of them."""
+    starts = np.cumsum([0, *(len(part.cost) + 1 for part in parts)])
+    left, right, cost = (
+        np.concatenate(column)
+        for column in (
+            [part.left + start for part, start in zip(parts, starts, strict=False)],
+            [part.right + start for part, start in zip(parts, starts, strict=False)],
+            [part.cost for part in parts],
+        )
+    )
+    order = np.argsort(cost, kind="stable")
+    return Merges(left[order], right[order], cost[order])
 
 
 def merge_costs(centroids: Vectors, weights: Doubles) -> Vectors:
