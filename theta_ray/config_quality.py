@@ -16,7 +16,7 @@ class Identity(Strict):
 
     words_weight: Share = 0.5
     """Similarity is this much overlap of words, the rest cosine of centroids."""
-    min_similarity: Share = 0.4
+    min_similarity: Share = 0.45
     """Of two topics that can be the same, or parts of each other."""
     min_shared: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Of the documents of either topic, for one to have come from the other, where both nights know documents."""
