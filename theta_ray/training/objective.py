@@ -150,9 +150,10 @@ def _at_two_layers(
 ) -> torch.Tensor:
     """The loss at the last layer, at an earlier one by 1 / (1 + layer), and how differently they see the batch.
 
-    Li et al. 2024, "2D Matryoshka Sentence Embeddings": one earlier layer and one width a step, weights and temperature
-    as there. The divergence is between distributions over the other texts of the batch, by cosine at full width, rather
-    than over the values of a vector, which mean nothing by themselves once only their directions are compared.
+    Li et al. 2024, "2D Matryoshka Sentence Embeddings": one earlier layer and one width a step. The weight
+    1 / (1 + layer) is `linear` of sentence-transformers' AdaptiveLayerLoss, the temperature its default. The divergence
+    is between distributions over the other texts of the batch, by cosine at full width, rather than over the values of
+    a vector as there: these mean nothing by themselves where only directions are compared.
     """
     last_SD, earlier_SD = pooled_SD.chunk(2, dim=1)
     at_last, at_earlier = (_at_width(each, drawn.width, batch, worker, loss) for each in (last_SD, earlier_SD))
