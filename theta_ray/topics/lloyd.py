@@ -223,11 +223,14 @@ def add_block(sums: Sums, grid: Grid, rows: Vectors, block: Block) -> None:
     num_clusters = len(sums.weight)
     clusters: Any = slice(None)
     label: npt.NDArray[np.integer] = block.label
-    if len(rows) < num_clusters:  # the work grows with the rows, not with the clusters
+    by_cluster = block.sums
+    if by_cluster is None and len(rows) < num_clusters:  # the work grows with the rows, not with the clusters
         clusters, label = np.unique(label, return_inverse=True)
         num_clusters = len(clusters)
+    if by_cluster is None:
+        by_cluster = weighted_sums(rows, label, block.weight, num_clusters)
     weighted = block.squared_distance.astype(np.float64) * block.weight
-    sums.sums[clusters] += _whole(weighted_sums(rows, label, block.weight, num_clusters), grid.sums)
+    sums.sums[clusters] += _whole(by_cluster, grid.sums)
     sums.weight[clusters] += _whole(np.bincount(label, block.weight, num_clusters), 0)
     sums.sse[clusters] += _whole(np.bincount(label, weighted, num_clusters), grid.sse)
     sums.num_rows += len(rows)
@@ -241,6 +244,8 @@ class Block:
     weight: Vectors
     """Whole numbers: how often the row is there."""
     squared_distance: Vectors
+    sums: Vectors | None = None
+    """[K, D] of weight x row, where a device has added them up."""
 
 
 def weighted_sums(rows: Vectors, label: npt.NDArray[np.integer], weight: Vectors, num_clusters: int) -> Vectors:

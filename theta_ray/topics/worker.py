@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from theta_ray.topics.lloyd import Block, Centroids, Grid, Int32, Sums, Vectors, add_block, total
-from theta_ray.topics.rows import LEFT_OUT, Rows, RowStore, blocks
+from theta_ray.topics.rows import LEFT_OUT, Piece, Rows, RowStore, blocks
 
 T = TypeVar("T")
 
@@ -72,12 +72,16 @@ class Worker:
     Args:
         store: its files.
         spherical: rows are unit vectors, and cosines decide.
+        device: of torch, such as `cuda`, for steps; without one NumPy computes them.
+        products: torch's type for scores on that device, such as `bfloat16`; sums are float32.
         num_threads: blocks at a time. BLAS should then have one thread (OPENBLAS_NUM_THREADS=1).
     """
 
     store: RowStore
     spherical: bool = False
     num_threads: int = 1
+    device: str | None = field(default=None, kw_only=True)
+    products: str = field(default="float32", kw_only=True)
 
     def __post_init__(self) -> None:
         self._labels: dict[tuple[str, str, int], Int32] = {}
@@ -107,16 +111,16 @@ class Worker:
         if len(centroids) != self._num_clusters:
             self._labels, self._num_clusters = {}, len(centroids)
         prepared = Centroids(centroids, self.spherical)
+        on_device = self._on_device(prepared)
         waiting = _Shared((rows, block) for rows in self.store for block in blocks(rows, share))
 
         def add_up(_: int) -> Sums:
             sums, buffer = Sums.zeros(*centroids.shape), prepared.new_buffer()
             for rows, block in waiting:
                 piece = rows.piece(block, share)
-                nearest = prepared.nearest(piece.vectors, buffer)
-                distance = prepared.squared_distances(piece.norms, nearest.score)
-                add_block(sums, grid, piece.vectors, Block(nearest.label, piece.weight, distance))
-                self._count_moved(sums, (rows.name, piece.order, block.start), nearest.label)
+                found = on_device(piece) if on_device else _block(prepared, piece, buffer)
+                add_block(sums, grid, piece.vectors, found)
+                self._count_moved(sums, (rows.name, piece.order, block.start), found.label)
             return sums
 
         return total(self._parallel(add_up))
@@ -140,6 +144,15 @@ class Worker:
     def assign(self, name: str, centroids: Vectors) -> Assigned:
         """The clusters of the rows of a file."""
         return assign(self.store.rows(name), Centroids(centroids, self.spherical))
+
+    def _on_device(self, centroids: Centroids) -> Callable[[Piece], Block] | None:
+        if self.device is None:
+            return None
+        import torch
+
+        from theta_ray.topics.device_lloyd import DeviceCentroids
+
+        return DeviceCentroids(centroids, self.device, getattr(torch, self.products)).block
 
     def _count_moved(self, sums: Sums, key: tuple[str, str, int], label: Int32) -> None:
         before = self._labels.get(key, label[:0])
@@ -190,6 +203,11 @@ def assign(rows: Rows, centroids: Centroids) -> Assigned:
         rows.in_file_order(similarity, np.nan),
         rows.in_file_order(similarity - second, np.nan),
     )
+
+
+def _block(centroids: Centroids, piece: Piece, buffer: Vectors) -> Block:
+    nearest = centroids.nearest(piece.vectors, buffer)
+    return Block(nearest.label, piece.weight, centroids.squared_distances(piece.norms, nearest.score))
 
 
 class _Shared(Generic[T]):
