@@ -6,7 +6,7 @@ ThetaError              1   anything below
 |   `-- SchemaError     3   a table or file does not have the columns it must have
 |-- StageError          4   the stage ran and a check failed: counts, parity, quarantine over budget
 |-- ConflictError       5   another run holds the lease, or committed something else
-|-- TransientError      6   a store or network kept failing after all retries; a rerun goes on
+|-- TransientError      6   a store or network kept failing after all retries, or others hold the cluster
 |   `-- WorkerLostError 6   a task or actor died more often than its retries; a rerun goes on
 |-- PreemptedError      7   SIGTERM: the machine is taken away; a rerun goes on
 `-- CostLimitError      8   resources.max_gpu_hours is used up; a rerun goes on
@@ -25,7 +25,7 @@ EXIT_CODES = {
     3: "input, model, permission or room is missing, or a table has other columns",
     4: "a check failed: counts, parity, damage over budget, collapsed embeddings, other bytes than before",
     5: "another run holds the lease or has committed something else",
-    6: "a store kept failing or workers were lost after all retries; a rerun goes on",
+    6: "a store kept failing, or workers were lost or found no room, after all retries; a rerun goes on",
     7: "preempted by SIGTERM; a rerun goes on",
     8: "max_gpu_hours is used up; a rerun goes on",
     70: "a bug, with its traceback",
@@ -68,7 +68,7 @@ class ConflictError(ThetaError):
 
 
 class TransientError(ThetaError):
-    """A store or the network kept failing after all retries."""
+    """A store or the network kept failing after all retries, or others held the cluster for too long."""
 
     exit_code = 6
 

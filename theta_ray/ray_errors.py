@@ -46,7 +46,7 @@ def raise_cause(error: BaseException) -> NoReturn:
         if isinstance(cause, ThetaError) and not isinstance(cause, ray.exceptions.RayTaskError):
             raise type(cause)(str(cause).splitlines()[0]) from None  # Ray adds lines of advice to the text
         if isinstance(cause, lost):
-            said = str(cause).splitlines()[0]
+            said = str(cause).splitlines()[0].rstrip(".")
             raise WorkerLostError(f"a worker was lost too often: {said}; rerun to go on") from error
         if isinstance(cause, full):
             raise InputError(explain_full(ask_spill_folders())) from error

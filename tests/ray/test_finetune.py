@@ -16,9 +16,10 @@ from theta_ray.training import finetune
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_two_workers_take_the_steps_of_one(bert: Path, tmp_path: Path) -> None:
+def test_two_workers_take_the_steps_of_one_with_whole_and_with_sharded_layers(bert: Path, tmp_path: Path) -> None:
     found = []
-    for workers, resources in ((1, {}), (2, {"executor": "ray", "num_actors": 2})):
+    two_workers = {"executor": "ray", "num_actors": 2}
+    for workers, resources in ((1, {}), (2, two_workers), (2, {**two_workers, "fsdp": True})):
         # many small packs, and dropout of the model and of the adapter
         config = tuning_config(tmp_path, bert, resources=resources, pack_tokens=64, max_steps=6)
         card = finetune.run(config, DAY)
@@ -26,9 +27,10 @@ def test_two_workers_take_the_steps_of_one(bert: Path, tmp_path: Path) -> None:
         adapter = finetune.make_job(config, DAY).job.adapter
         found.append(json.loads(read_bytes(adapter.at("metrics.json"))))
         shutil.rmtree(adapter.path)
-    one, two = found
-    assert two["losses"] == pytest.approx(one["losses"], rel=1e-4)
-    assert two["tuned"]["mrr"]["value"] == pytest.approx(one["tuned"]["mrr"]["value"], abs=0.02)
+    one, *others = found
+    for other in others:
+        assert other["losses"] == pytest.approx(one["losses"], rel=1e-4)
+        assert other["tuned"]["mrr"]["value"] == pytest.approx(one["tuned"]["mrr"]["value"], abs=0.02)
 
 
 @pytest.mark.usefixtures("ray_cluster")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,15 +19,13 @@ import torch
 
 from theta_ray.config import Config, Resources
 from theta_ray.config_finetune import Finetune
-from theta_ray.encoder.map_shards import num_actors
 from theta_ray.encoder.processor import usable_cores
 from theta_ray.encoder.source import resolve_model
-from theta_ray.errors import ConfigError, StageError, ThetaError
+from theta_ray.errors import ConfigError, InputError, StageError, ThetaError
 from theta_ray.lease import holding
 from theta_ray.manifest import identity_of, read_manifest
 from theta_ray.objects import read_bytes
 from theta_ray.progress import Progress
-from theta_ray.ray_errors import raise_cause
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
 from theta_ray.runtime import cluster
 from theta_ray.store import Partition, fingerprint
@@ -37,8 +34,9 @@ from theta_ray.training.adapter import Trained, commit_adapter
 from theta_ray.training.checkpoint import remove_checkpoints
 from theta_ray.training.checks import check_recipe
 from theta_ray.training.loop import Learner, TrainJob
-from theta_ray.training.step import Alone, Distributed, Workers
+from theta_ray.training.step import Alone, Workers
 from theta_ray.training.teacher import find_teacher
+from theta_ray.training.worker_group import run_on_workers
 
 logger = logging.getLogger(__name__)
 STAGE = "finetune"
@@ -88,6 +86,7 @@ def run(config: Config, day: str) -> RunCard:
     upstream = mine_pairs.run(config, day)
     with phases.measure("check model"):
         asked = make_job(config, day)
+    _check_number_of_workers(asked.job.pairs, config.resources)
     adapter, workers = asked.job.adapter, {}
     if read_manifest(adapter) is None:
         with holding(adapter, config.resources):
@@ -126,6 +125,10 @@ def make_job(config: Config, day: str) -> Asked:
     settings, resources, encoder = finetune_section(config), config.resources, config.recipe.encoder
     if encoder.adapter is not None:
         raise ConfigError("encoder.adapter: training starts from the base model; leave it out, then name the new one")
+    if resources.fsdp and settings.method == "full":
+        raise ConfigError(
+            "resources.fsdp: shards a base that stays as it is; leave it out, or set finetune.method to lora"
+        )
     source = resolve_model(encoder)
     mined = mine_pairs.make_job(config, day)
     manifests = {table.table: read_manifest(table) for table in (mined.corpus, mined.partition)}
@@ -149,9 +152,21 @@ def make_job(config: Config, day: str) -> Asked:
         source=source,
         device="cuda" if resources.gpus_per_actor else "cpu",
         threads=resources.threads_per_actor or (usable_cores() if resources.executor == "local" else 1),
+        fsdp=resources.fsdp,
         teacher=teacher,
     )
     return Asked(job, sections, {**inputs, "model": source.identity})
+
+
+def _check_number_of_workers(pairs: Partition, resources: Resources) -> None:
+    """Raise InputError where not every worker could have a pair, before any is started."""
+    manifest = read_manifest(pairs)
+    assert manifest is not None, "they are mined"
+    count = manifest["counts"]["num_train"]
+    name = "min_actors" if resources.min_actors else "num_actors"
+    asked = getattr(resources, name) or 1
+    if resources.executor == "ray" and asked > count:
+        raise InputError(f"finetune: {asked} workers for {count} training pairs; set {name} to {count} or less")
 
 
 def _train(asked: Asked, resources: Resources) -> dict[str, Any]:
@@ -160,51 +175,15 @@ def _train(asked: Asked, resources: Resources) -> dict[str, Any]:
         work(asked, Learner(asked.job, Alone()))
         return {"workers": 1}
     with cluster(resources), Progress(STAGE, 1, "adapters") as progress:
-        progress.waiting_for = f"{num_actors(resources)} workers, whose checkpoints are in {asked.job.adapter.path}"
-        return _train_on_ray(asked, resources)
-
-
-def _train_on_ray(asked: Asked, resources: Resources) -> dict[str, Any]:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
-    from ray.train.v2.api.exceptions import TrainingFailedError
-
-    count, on_gpu = num_actors(resources), resources.gpus_per_actor > 0
-    needed = {"GPU": resources.gpus_per_actor} if on_gpu else {}
-    with tempfile.TemporaryDirectory(prefix="theta-ray-train-") as folder:
-        trainer = TorchTrainer(
-            _work_on_ray,
-            train_loop_config={"asked": asked},
-            scaling_config=ScalingConfig(
-                num_workers=count,
-                use_gpu=on_gpu,
-                resources_per_worker={"CPU": resources.threads_per_actor or 1, **needed},
-            ),
-            torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
-            run_config=RunConfig(
-                name=asked.job.adapter.fingerprint,
-                storage_path=folder,  # of Ray's own notes: our checkpoints lie with the table
-                failure_config=FailureConfig(max_failures=resources.max_retries),
-            ),
-        )
-        try:
-            result: Any = trainer.fit()
-        except TrainingFailedError as error:
-            for failure in getattr(error, "worker_failures", {}).values():
-                if isinstance(failure, ThetaError):
-                    raise_cause(failure)
-            raise_cause(error)
-    if isinstance(result.return_value, ThetaError):
-        raise result.return_value
+        found, count = run_on_workers(work_as_one, asked, asked.job.adapter.fingerprint, resources, progress)
+    if isinstance(found, ThetaError):
+        raise found
     return {"workers": count}
 
 
-def _work_on_ray(settings: dict[str, Any]) -> Any:
-    """One worker; an error that all workers have is rank 0's answer, as trying again would not help."""
-    from ray import train
-
-    asked, context = settings["asked"], train.get_context()
-    workers, error = Distributed(context.get_world_rank(), context.get_world_size()), None
+def work_as_one(asked: Asked, workers: Workers) -> ThetaError | None:
+    """One worker of several; an error that all of them have is the answer, as trying again would not help."""
+    error: ThetaError | None = None
     try:
         learner = Learner(asked.job, workers)
     except ThetaError as found:

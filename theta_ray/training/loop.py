@@ -115,10 +115,7 @@ class Learner:
         else:
             encoder.model.requires_grad_()
         if settings.gradient_checkpointing:
-            # transformers is renaming it
-            name = "activation_checkpointing_enable"
-            enable = getattr(encoder.model, name, encoder.model.gradient_checkpointing_enable)
-            enable({"use_reentrant": False})
+            compute_layers_twice(encoder.model)
         if self.is_sharded:
             shard_layers(encoder.model, device=job.device, num_workers=self.workers.size)
         return encoder.to(job.device), peft
@@ -213,6 +210,13 @@ def _encoder_config(job: TrainJob) -> Encoder:
     """The encoder as it learns: in the precision of the device, with the length of the section."""
     length = {"max_length": job.finetune.max_length} if job.finetune.max_length else {}
     return job.encoder.model_copy(update={"precision": resolve_precision(job.encoder.precision, job.device), **length})
+
+
+def compute_layers_twice(model: Any) -> None:
+    """Keep the inputs of layers alone for the backward pass, and compute the layers once more there."""
+    # transformers has renamed it
+    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+    enable({"use_reentrant": False})
 
 
 def make_optimizer(parameters: dict[str, torch.nn.Parameter], settings: Finetune) -> torch.optim.Optimizer:
