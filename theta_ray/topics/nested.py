@@ -35,6 +35,8 @@ from theta_ray.topics.workers import Data, Workers
 Doubles = npt.NDArray[np.float64]
 # Rounds of repairs in a fit; clusters that are empty after them are left away, and giants stay.
 MAX_REPAIRS = 16
+# Of the first steps: on fewer rows many clusters fit the sample better than the data.
+ROWS_PER_CLUSTER = 80
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Plan:
     seeding: str = "ward"
     """A key of `seeding.SEEDINGS`."""
     first_rows: int = 20_000
-    """Rows of the first steps."""
+    """Rows of the first steps, or 80 k if these are more."""
     eps: float = 0.002
     """Steps are repeated on K / eps rows at most."""
     tol: float = 0.001
@@ -138,7 +140,8 @@ class _Course:
 
     def run(self) -> Fit:
         """Steps until one gains little."""
-        share: float | None = min(self.largest, self.data.share(self.plan.first_rows))
+        first_rows = max(self.plan.first_rows, ROWS_PER_CLUSTER * self.plan.k)
+        share: float | None = min(self.largest, self.data.share(first_rows))
         while share is not None:
             share = self._next_share(*self._step(share))
         return self.fit
