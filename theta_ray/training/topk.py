@@ -157,8 +157,8 @@ def search(
     for start in range(0, len(queries), BLOCK_QUERIES):
         block = slice(start, start + BLOCK_QUERIES)
         cosines_QT = torch.tensor(queries.vectors[block]).to(device) @ right_TD.T
-        forbidden_QT = np.stack([candidates.texts_marked(keys) for keys in queries.forbidden[block]])
-        cosines_QT.masked_fill_(torch.from_numpy(forbidden_QT).to(device), -torch.inf)
+        for row, keys in zip(cosines_QT, queries.forbidden[block], strict=True):
+            row[torch.from_numpy(np.flatnonzero(candidates.texts_marked(keys))).to(device)] = -torch.inf
         query, text = _within_reach(cosines_QT, worst_Q[block], k)
         found = _measured(query + start, text, queries, candidates)
         blocks.append(merge([of_queries(before, start, start + BLOCK_QUERIES), found], k))
