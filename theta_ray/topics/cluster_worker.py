@@ -146,8 +146,12 @@ def shard_of(name: str, centroids_sha256: str) -> str:
     return f"{name}-{digest_of(centroids_sha256)}"
 
 
-def make_worker(job: ClusterJob, names: tuple[str, ...], threads: int) -> ClusterWorker:
-    """The worker of some shards; what memory has no room for lies in a temporary folder of this process."""
+def make_worker(job: ClusterJob, names: tuple[str, ...], threads: int, device: str | None = None) -> ClusterWorker:
+    """The worker of some shards; what memory has no room for lies in a temporary folder of this process.
+
+    With a device, the steps of a fit multiply there in 16 bits; how the day lies about the centroids that were found,
+    and each document's cluster, is computed in float32 by NumPy in any case.
+    """
     cores = max(threads, usable_cores())
     folder = tempfile.TemporaryDirectory(prefix="theta-ray-cluster-")
     store = RowStore(
@@ -156,7 +160,9 @@ def make_worker(job: ClusterJob, names: tuple[str, ...], threads: int) -> Cluste
         memory_bytes=MEMORY_SHARE * available_memory() * threads / cores,
         folder=Path(folder.name),
     )
-    return ClusterWorker(store, job.is_spherical, threads, job, folder)
+    # values of unit vectors are within the range of float16, which has more digits
+    products = "float16" if job.is_spherical else "bfloat16"
+    return ClusterWorker(store, job.is_spherical, threads, job, folder, device=device, products=products)
 
 
 def read_rows(job: ClusterJob, name: str) -> Rows:

@@ -39,21 +39,23 @@ def row_workers(
         progress: is told what is waited for.
         check: called before each question, and may raise: a lease's own.
     """
+    device = "cuda" if resources.gpus_per_actor else None
     groups = share_out(job.shards, sizes, min(num_actors(resources), max(1, len(job.shards))))
     if resources.executor == "local":
         # no threads of its own: the matrix product of this process has them
-        yield LocalWorkers([make_worker(job, group, 1) for group in groups])
+        yield LocalWorkers([make_worker(job, group, 1, device) for group in groups])
         return
     import ray
 
     threads = resources.threads_per_actor or 1
     actor = ray.remote(
         num_cpus=threads,
+        num_gpus=resources.gpus_per_actor,
         max_restarts=resources.max_retries,
         max_task_retries=resources.max_retries,
         runtime_env={"env_vars": {**WORKER_ENV, **ONE_THREAD}},
     )(_RowActor)
-    actors: list[Any] = [actor.remote(job, group, threads) for group in groups]
+    actors: list[Any] = [actor.remote(job, group, threads, device) for group in groups]
     try:
         yield RayWorkers(actors, progress, check)
     finally:
@@ -93,8 +95,8 @@ class RayWorkers:
 class _RowActor:
     """Ray actor: some shards of a job."""
 
-    def __init__(self, job: ClusterJob, names: tuple[str, ...], threads: int) -> None:
-        self.worker = make_worker(job, names, threads)
+    def __init__(self, job: ClusterJob, names: tuple[str, ...], threads: int, device: str | None) -> None:
+        self.worker = make_worker(job, names, threads, device)
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self.worker, method)(*arguments)
