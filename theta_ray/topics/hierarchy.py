@@ -184,7 +184,7 @@ def _level(
 ) -> Level:
     """The cut with so many nodes; `back` are the places of topics as they were given."""
     ids, centroids_TD, sizes_T = topics
-    of_T = cut(found, num_nodes)
+    of_T = cut(found, len(ids), num_nodes)
     names = [node_id(ids[of_T == node].tolist()) for node in range(num_nodes)]
     mean_D = np.average(centroids_TD, axis=0, weights=sizes_T)
     sums_ND = np.zeros((num_nodes, centroids_TD.shape[1]))
