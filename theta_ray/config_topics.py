@@ -44,8 +44,9 @@ class Topics(Strict):
     """That a term is in; the rarer ones are typing errors and names that nothing can be said of."""
     weighting: Weighting = "ctfidf"
     """How rare a term is over all clusters: log(1 + A / f) (Grootendorst 2022), or as BM25 has it."""
-    reduce_frequent_words: bool = False
-    """Square root of a term's share of its cluster: words of everyday language rank lower."""
+    reduce_frequent_words: bool = True
+    """Square root of a term's share of its cluster: words of everyday language rank lower, above all in languages
+    with few known stop words."""
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Above 0, a term that is in the same documents as a better one ranks lower (maximal marginal relevance)."""
     stop_words: tuple[str, ...] = ()

@@ -174,14 +174,14 @@ class TermCounter:
             self._parts.append(_count(text_of, keys, cell_of))
             self._waiting, self._num_waiting = [], 0
         if len(self._parts) == MAX_PARTS:
-            self._parts = [_sum(self._parts, ["cell", "key"])]
+            self._parts = [sum_by(self._parts, ["cell", "key"])]
 
     def counts(self) -> pa.Table:
         """COUNTS of all batches so far, by hash."""
         self._flush()
         if not self._parts:
             return COUNTS.empty_table()
-        part = _sum(self._parts, ["cell", "key"])
+        part = sum_by(self._parts, ["cell", "key"])
         keys, of_key = np.unique(part["key"].to_numpy(), return_inverse=True)
         hashes = self._vocabulary.hashes(keys)[of_key]
         order = np.argsort(hashes, kind="stable")
@@ -222,7 +222,8 @@ def _runs(values: Int64) -> tuple[Int64, Int64]:
     return ordered[starts], np.diff(starts, append=len(values))
 
 
-def _sum(parts: Sequence[pa.Table], by: list[str]) -> pa.Table:
+def sum_by(parts: Sequence[pa.Table], by: list[str]) -> pa.Table:
+    """Sums of all other columns, in no order."""
     table = pa.concat_tables(parts)
     names = [name for name in table.column_names if name not in by]
     summed = table.group_by(by, use_threads=False).aggregate([(name, "sum") for name in names])
@@ -236,7 +237,7 @@ def add_up(parts: Sequence[pa.Table]) -> pa.Table:
     """
     schema = parts[0].schema
     by = [name for name in schema.names if name not in ("count", "documents", "terms")]
-    summed = _sum(parts, by).select(schema.names).cast(schema)
+    summed = sum_by(parts, by).select(schema.names).cast(schema)
     return summed.sort_by([(name, "ascending") for name in by if name != "hash"])
 
 

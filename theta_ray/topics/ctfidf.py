@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from theta_ray.config_topics import Topics, Weighting
-from theta_ray.topics.counts import Int64, add_up
+from theta_ray.topics.counts import Int64, sum_by
 
 Float64 = NDArray[np.float64]
 NO_BUCKET = -(2**31)
@@ -89,31 +89,40 @@ def rank_terms(
     Returns:
         Two tables of RANKED, by cluster (bucket) and rank; the first has no buckets.
     """
-    by_bucket = add_up(counts)
-    place = by_bucket.schema.get_field_index("bucket")
-    no_buckets = pa.nulls(by_bucket.num_rows, pa.date32())
-    by_cluster = add_up([by_bucket.set_column(place, "bucket", no_buckets)])
-    known, number = _numbers(by_cluster["term"])
-    documents, frequency = (np.bincount(number, by_cluster[name].to_numpy(), len(known)) for name in _SUMMED)
+    together = pa.concat_tables(counts)
+    encoded = together["term"].combine_chunks().dictionary_encode()
+    number, known = encoded.indices.cast(pa.int64()), encoded.dictionary
+    columns = {name: together[name] for name in ("cluster_id", "bucket", "count", "documents")}
+    by_bucket = sum_by([pa.table({"term": number, **columns})], ["term", "cluster_id", "bucket"])
+    by_cluster = sum_by([by_bucket.drop_columns("bucket")], ["term", "cluster_id"])
+    terms = by_cluster["term"].to_numpy()
+    documents, frequency = (np.bincount(terms, by_cluster[name].to_numpy(), len(known)) for name in _SUMMED)
     weights = idf(np.maximum(frequency, 1).astype(np.int64), sizes.average, settings.weighting)
     weights[documents < settings.min_documents] = 0  # ranked nowhere
-    parts = [
-        _scored(table, sizes.of(table, by_bucket=flag), weights[pc.index_in(table["term"], known)], settings)
-        for table, flag in ((by_cluster, False), (by_bucket, True))
-    ]
-    return best(parts[0], limits[0]), best(parts[1], limits[1])
+    found = []
+    for table, flag in ((by_cluster, False), (by_bucket, True)):
+        share = term_frequency(
+            table["count"].to_numpy(),
+            sizes.of(table, by_bucket=flag),
+            reduce_frequent_words=settings.reduce_frequent_words,
+        )
+        scores = share * weights[table["term"].to_numpy()]
+        rows = pa.array(highest(cell_keys(table, by_bucket=flag), scores, limits[flag]))
+        bucket = table["bucket"].take(rows) if flag else pa.nulls(len(rows), pa.date32())
+        chosen = [table["cluster_id"].take(rows), bucket, known.take(table["term"].take(rows).combine_chunks())]
+        found.append(best(pa.table([*chosen, pa.array(scores).take(rows)], schema=RANKED), limits[flag]))
+    return found[0], found[1]
 
 
-def _numbers(column: pa.ChunkedArray) -> tuple[pa.Array, Int64]:
-    """Distinct values, and which of them each row has."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _scored(counts: pa.Table, num_terms: Int64, weights: Float64, settings: Topics) -> pa.Table:
-    share = term_frequency(counts["count"].to_numpy(), num_terms, reduce_frequent_words=settings.reduce_frequent_words)
-    scores = pa.array(share * weights)
-    return pa.table([counts["cluster_id"], counts["bucket"], counts["term"], scores], schema=RANKED)
+def highest(cells: Int64, scores: Float64, limit: int) -> Int64:
+    """Places of the `limit` highest scores of each cell, and of all that equal the last of them."""
+    order = np.lexsort((-scores, cells))
+    ordered, at = scores[order], ranks(cells[order])
+    first = np.arange(len(order)) - at
+    size = np.diff(np.flatnonzero(at == 0), append=len(order))
+    last = first + np.minimum(np.repeat(size, size), limit) - 1
+    kept: Int64 = order[ordered >= ordered[last]]
+    return kept
 
 
 def best(ranked: pa.Table, limit: int) -> pa.Table:

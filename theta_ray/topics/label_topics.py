@@ -14,6 +14,7 @@ are staged before they are used, so that a rerun has the same.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -40,6 +41,7 @@ from theta_ray.topics.labels import ask_for_labels
 from theta_ray.topics.topic_phases import check_counts, describe, sum_up
 from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, count_shard
 
+logger = logging.getLogger(__name__)
 STAGE = "label_topics"
 # What the terms depend on.
 WORD_PACKAGES = ("icu4py", "regex", "rjieba", "stopwordsiso")
@@ -147,6 +149,11 @@ def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -
     with phases.measure("count"):
         counted = executor.map(count_shard, tasks)
     check_counts(job, day, counted)
+    unread = sum(each["num_without_tokenizer"] for each in counted)
+    if unread:
+        logger.warning(
+            "%s: %d documents are in scripts without a tokenizer; terms are pairs of characters", STAGE, unread
+        )
     with phases.measure("sum"):
         summed = sum_up(job, tasks, counted, executor)
     with phases.measure("count together"):
