@@ -43,9 +43,9 @@ def mixture(num_rows: int, dim: int, num_topics: int, num_sub: int, seed: int = 
 
 
 def flat(num_rows: int, dim: int, count: int, separation: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Clusters of Zipf's sizes around random centres of length `separation`, noise of length 1, and the cluster."""
+    """Clusters of such sizes around random centres of length `separation`, noise of length 1, and the cluster."""
     generator = np.random.default_rng(seed)
-    shares = 1 / (generator.permutation(count) + 1.0)
+    shares = 1 / (generator.permutation(count) + 10.6)
     cluster = generator.choice(count, num_rows, p=shares / shares.sum())
     centres = generator.standard_normal((count, dim)) * (separation / np.sqrt(dim))
     rows = generator.standard_normal((num_rows, dim), np.float32) * np.float32(1 / np.sqrt(dim))

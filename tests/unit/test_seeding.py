@@ -46,7 +46,7 @@ def test_over_seeding_and_k_means_plus_plus_find_what_random_rows_miss() -> None
 def test_many_clusters_are_seeded_in_two_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, cluster = planted(60, 12_000)
     at_once = KMeans(60).fit(vectors)
-    monkeypatch.setattr(seeding, "MAX_MERGED", 20)
+    monkeypatch.setattr(seeding, "MAX_AT_ONCE", 20)
     model = KMeans(60).fit(vectors)
     assert model.fit_.seeding["method"] == "ward, two levels"
     assert len(model.cluster_centers_) == 60

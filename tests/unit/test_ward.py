@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -48,6 +50,17 @@ def test_a_merge_costs_the_inertia_that_it_adds() -> None:
         means = weighted_means(centroids, cluster, weight)
         inertia = (weight * np.square(centroids - means[cluster]).sum(axis=1)).sum()
         assert inertia == pytest.approx(merged.cost[: 60 - k].sum(), rel=1e-4, abs=1e-4)
+
+
+def test_merging_takes_at_most_twelve_bytes_a_pair() -> None:
+    centroids, weight = points(1_500, 16), np.ones(1_500, int)
+    tracemalloc.start()
+    try:
+        merges(centroids, weight)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 1_500**2 + 2**20
 
 
 def test_costs_are_symmetric_to_the_last_bit_across_bands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 ward        over-seed and merge: several random rows for each wanted cluster, a few Lloyd steps, then Ward's merging of
             centroids down to k. Every cluster has a seed at first, and merging is the step that Lloyd cannot do.
-            Beyond `MAX_MERGED` clusters in two levels: seeds are merged within few wide clusters only.
+            Beyond `MAX_AT_ONCE` clusters in two levels: within few wide clusters first, then all together.
 k-means++   greedy, as in scikit-learn (Arthur and Vassilvitskii, SODA 2007), on a sample.
 k-means||   candidates in a few rounds, k of them chosen by k-means++ (Bahmani et al., VLDB 2012), on a sample.
 random      rows.
@@ -21,19 +21,18 @@ import numpy.typing as npt
 from theta_ray.topics.lloyd import Centroids, Int64, Vectors, unit_vectors
 from theta_ray.topics.plus_plus import parallel_candidates, plus_plus
 from theta_ray.topics.rows import RowStore, hold
-from theta_ray.topics.ward import cut, merges, together
+from theta_ray.topics.ward import Merges, cut, merges, together
 from theta_ray.topics.worker import Worker
 from theta_ray.topics.workers import Data, LocalWorkers
 
-# Seeds for each wanted cluster: eight of few clusters, four of many, where twice as many cost four times as much and
-# gain 0.3 %; and at most. Rows for each seed.
-SEEDS_OF_FEW, FEW = 8, 300
-SEEDS_OF_MANY = 4
-MAX_SEEDS = 20_000
+# Seeds for each wanted cluster, and rows for each seed.
+SEEDS_PER_CLUSTER = 8
 ROWS_PER_SEED = 10
 STEPS = 3
-# Above, there would be fewer seeds for each cluster, and the costs of merging them would take too much memory.
-MAX_MERGED = 5_000
+# Above, two levels cost half as much and end 0.2 % lower; below, borders of wide clusters cut too much.
+MAX_AT_ONCE = 300
+# Of two levels, the most that are merged across the borders of wide clusters: 1.6 GB of costs.
+MAX_MERGED = 20_000
 # Rows for each cluster that one process draws for two levels, k-means++ and k-means||; of two levels each seed has 5.
 ROWS_PER_CLUSTER = 40
 ROWS_PER_SEED_HERE = 5
@@ -51,26 +50,21 @@ class Seeds:
 def over_seed(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
     """Many random rows, a few Lloyd steps, and the centroids merged to k by Ward's method.
 
-    Alive: K' x K' merge costs in float32 and K' x D centroids, for K' seeds (`num_seeds`).
+    Alive: K' x K' merge costs in float32 and K' x D centroids, for K' = 8 k seeds.
     """
-    if k > MAX_MERGED:
+    if k > MAX_AT_ONCE:
         return two_levels(data, k, seed, spherical=spherical)
-    means, weight, record = _spread(data, num_seeds(k), seed, spherical=spherical)
+    means, weight, record = _spread(data, SEEDS_PER_CLUSTER * k, seed, spherical=spherical)
     cluster = cut(merges(means, weight), len(means), min(k, len(means)))
     merged = weighted_means(means, cluster, weight)
     return Seeds(unit_vectors(merged) if spherical else merged, {"method": "ward", **record})
 
 
-def num_seeds(k: int) -> int:
-    """How many rows are merged to k clusters."""
-    return min(max(SEEDS_OF_FEW * min(k, FEW), SEEDS_OF_MANY * k), MAX_SEEDS)
-
-
 def two_levels(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
-    """Over-seeding within about the root of k wide clusters, and the cheapest merges of all of them down to k.
+    """Over-seeding within about the root of k wide clusters, whose cheapest merges leave 2 k; these are merged to k.
 
-    How many of the k each wide cluster keeps follows from the costs of merging.
-    Alive: 40 k rows, and the costs of the widest cluster's seeds.
+    How many each wide cluster keeps follows from the costs of merging.
+    Alive: 40 k rows, and the costs of 2 k centroids or of the widest cluster's seeds.
     """
     wide = over_seed(data, math.isqrt(k), seed, spherical=spherical)
     rows = data.sample(ROWS_PER_CLUSTER * k, seed)
@@ -81,10 +75,20 @@ def two_levels(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
         if len(own)
     ]
     means, weight = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
-    cluster = cut(together([merges(*part[:2]) for part in parts]), len(means), min(k, len(means)))
-    merged = weighted_means(means, cluster, weight)
     record = {"method": "ward, two levels", "seed": seed, "share": data.share(len(rows)), "wide": wide.record}
-    return Seeds(unit_vectors(merged) if spherical else merged, {**record, "num_merged": len(means)})
+    record |= {"num_seeds": len(means)}
+    means, weight = _merged(
+        means, weight, together([merges(*part[:2]) for part in parts]), max(k, min(2 * k, MAX_MERGED))
+    )
+    if len(means) <= MAX_MERGED:  # what lies across the borders of wide clusters
+        means, weight = _merged(means, weight, merges(means, weight), k)
+    return Seeds(unit_vectors(means) if spherical else means, record)
+
+
+def _merged(means: Vectors, weight: Int64, merged: Merges, k: int) -> tuple[Vectors, Int64]:
+    """[k, D] means and [k] weights after the cheapest merges."""
+    cluster = cut(merged, len(means), min(k, len(means)))
+    return weighted_means(means, cluster, weight), np.bincount(cluster, weight).astype(np.int64)
 
 
 def _spread(data: Data, count: int, seed: int, *, spherical: bool) -> tuple[Vectors, Int64, dict[str, Any]]:
