@@ -96,6 +96,13 @@ def test_an_intruder_shares_no_word_with_the_topic() -> None:
         assert math.isnan(item.frequency_ratio)
 
 
+def test_words_that_are_shown_share_no_word_with_each_other() -> None:
+    terms = ("heat pump", "pump", "heat", "boiler", "radiator", "valve", "solar panel", "panel")
+    topics = [SheetTopic(0, terms, np.ones(2)), SheetTopic(1, ("a", "b", "c", "d", "e"), np.ones(2))]
+    item = next(item for item in make_items("word_intrusion", topics, {}, SheetSettings()) if item.topic_id == 0)
+    assert set(item.options) - set("abcde") == {"heat pump", "boiler", "radiator", "valve", "solar panel"}
+
+
 def test_topics_with_too_little_to_show_are_left_out() -> None:
     few = [SheetTopic(0, ("a", "b"), np.ones(2), ("text",)), SheetTopic(1, ("c",), np.ones(2))]
     for kind in KINDS:

@@ -106,7 +106,7 @@ def _word_intrusion(
     topics: Sequence[SheetTopic], place: int, documents_of: Mapping[str, int], generator: np.random.Generator
 ) -> Item | None:
     topic = topics[place]
-    shown = topic.terms[:NUM_WORDS]
+    shown = _apart(topic.terms)[:NUM_WORDS]
     taken = _words(topic.terms)
     candidates = [
         (term, other)
@@ -209,6 +209,15 @@ def _matched(
     apart = np.abs(np.log(np.asarray(values, np.float64) + 1) - math.log(wanted + 1))
     nearest = np.argsort(apart, kind="stable")[:NUM_NEAREST]
     return candidates[int(generator.choice(nearest))]
+
+
+def _apart(terms: Sequence[str]) -> tuple[str, ...]:
+    """Terms that share no word with a better one: of `heat pump` and `pump`, one alone would look like an intruder."""
+    found: list[str] = []
+    for term in terms:
+        if not _words(found) & _words([term]):
+            found.append(term)
+    return tuple(found)
 
 
 def _words(terms: Sequence[str]) -> set[str]:
