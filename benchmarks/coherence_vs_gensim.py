@@ -2,9 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/coherence_vs_gensim.py
 
-Texts are of Zipf's law over 5,000 words, a tenth of which are terms of 100 topics; a fifth of a text is of one topic.
-Rounds in turn, CPU seconds of one thread and one process, medians. gensim's window forgets a word that is in it twice
-when the first place leaves; so a second row counts texts in which no word repeats, where both must agree.
+Texts are of Zipf's law over 5,000 words, 40 of 400 being terms of one of 20 topics. Rounds in turn, CPU seconds of one
+thread and one process, medians. gensim's window forgets a word that is in it twice when the first place leaves; so a
+second row has texts in which no word repeats, where both must agree.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from gensim.models.coherencemodel import CoherenceModel
 from theta_ray.topics.coherence import c_v
 from theta_ray.topics.cooccurrences import Counter
 
-NUM_TOPICS, NUM_TERMS, VOCABULARY = 100, 10, 5000
+NUM_TOPICS, NUM_TERMS, VOCABULARY = 20, 10, 5000
 Texts = list[list[str]]
 
 
 def make_texts(count: int, length: int, *, repeats: bool) -> Texts:
     generator = np.random.default_rng(0)
     shares = 1 / (np.arange(VOCABULARY) + 10.0)
-    shares /= shares.sum()
     texts = []
-    for _ in range(count):
-        words = generator.choice(VOCABULARY, length, p=shares, replace=repeats)
-        topic = generator.integers(NUM_TOPICS)
-        terms = topic + NUM_TOPICS * generator.choice(NUM_TERMS, length // 5)
-        if repeats:
-            words[generator.choice(length, length // 5, replace=False)] = terms
-        texts.append([f"w{word}" for word in words])
+    for number in range(count):
+        words = [f"v{v}" for v in generator.choice(VOCABULARY, length, p=shares / shares.sum(), replace=repeats)]
+        terms = [f"w{number % NUM_TOPICS + NUM_TOPICS * rank}" for rank in range(NUM_TERMS)]
+        terms *= length // 100 if repeats else 1
+        places = generator.choice(length, len(terms), replace=False).tolist()
+        for place, term in zip(places, terms, strict=True):
+            words[place] = term
+        texts.append(words)
     return texts
 
 
@@ -55,7 +55,7 @@ def of_gensim(texts: Texts, topics: list[tuple[str, ...]]) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=200)
+    parser.add_argument("--texts", type=int, default=400)
     parser.add_argument("--words", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
