@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from theta_ray.config_topics import BucketUnit, Topics
 from theta_ray.topics.counts import COUNTS, TOTALS, Documents, TermCounter, add_up, buckets_of
-from theta_ray.topics.words import is_term, plain, words
+from theta_ray.topics.words import is_term, words
 
 WORDS = ["bread", "dough", "the", "star", ".", "galaxy", "x", "新闻", "café", "42"]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
@@ -24,7 +24,7 @@ Row = tuple[str, str | None, int, int | None]
 def documents(rows: list[Row]) -> Documents:
     texts, langs, clusters, days = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Documents(
-        [plain(text) for text in texts],
+        texts,
         langs,
         np.array(clusters, np.int32),
         pa.array(days, pa.int32()).cast(pa.date32()),

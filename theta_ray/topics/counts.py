@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from theta_ray.config_topics import BucketUnit, Topics
-from theta_ray.topics.words import is_term, language_of, stop_words, words, words_of_plain
+from theta_ray.topics.words import is_term, language_of, plain, stop_words, words, words_of_plain
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -126,7 +126,6 @@ class Documents:
     """N documents of one batch, each with its cluster and its time."""
 
     texts: Sequence[str]
-    """As `words.plain` gives them."""
     langs: Sequence[str | None]
     cluster_ids: Int32
     buckets: pa.Array
@@ -144,9 +143,10 @@ class TermCounter:
         self._parts: list[pa.Table] = []
         self._totals: list[pa.Table] = []
 
-    def add(self, documents: Documents) -> None:
-        """Count a batch."""
-        text_of, keys = self._vocabulary.encode(documents.texts, documents.langs)
+    def add(self, documents: Documents) -> list[str]:
+        """Count a batch; its texts as `words.plain` gives them."""
+        texts = [plain(text) for text in documents.texts]
+        text_of, keys = self._vocabulary.encode(texts, documents.langs)
         days = documents.buckets.cast(pa.int32()).to_pylist()
         of_text = zip(documents.cluster_ids.tolist(), days, strict=True)
         cell_of = np.array([self._cells.setdefault(cell, len(self._cells)) for cell in of_text], np.int64)
@@ -165,6 +165,7 @@ class TermCounter:
         self._totals.append(add_up([pa.table(columns, schema=TOTALS)]))
         if len(self._totals) == MAX_PARTS:
             self._totals = [add_up(self._totals)]
+        return texts
 
     def _flush(self) -> None:
         if self._waiting:

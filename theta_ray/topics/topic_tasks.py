@@ -44,7 +44,7 @@ from theta_ray.topics.representatives import (
     rank_by,
     template_key,
 )
-from theta_ray.topics.words import lacks_tokenizer, plain, words
+from theta_ray.topics.words import lacks_tokenizer, words
 
 BATCH_ROWS = 4096
 COLUMNS = ("doc_id", "text", "created_at", "lang")
@@ -135,9 +135,9 @@ def count_shard(task: ShardTask) -> dict[str, Any]:
     counter, found = TermCounter(job.settings), _Found(job.settings)
     num_rows, num_without_tokenizer = 0, 0
     for rows in documents_of(task):
-        texts, langs = [plain(text) for text in rows["text"].to_pylist()], rows["lang"].to_pylist()
-        cluster_ids = rows["cluster_id"].to_numpy()
-        counter.add(Documents(texts, langs, cluster_ids, buckets_of(rows["created_at"], job.settings.bucket)))
+        texts, langs, cluster_ids = rows["text"].to_pylist(), rows["lang"].to_pylist(), rows["cluster_id"].to_numpy()
+        buckets = buckets_of(rows["created_at"], job.settings.bucket)
+        texts = counter.add(Documents(texts, langs, cluster_ids, buckets))
         found.add(rows, texts)
         num_rows += rows.num_rows
         num_without_tokenizer += sum(map(lacks_tokenizer, texts))
@@ -161,6 +161,7 @@ class _Found:
         self._templates = [TEMPLATES.empty_table()]
 
     def add(self, rows: pa.Table, texts: list[str]) -> None:
+        """Add rows with their plain texts."""
         keys = pa.array([template_key(text) for text in texts], pa.uint64())
         ones = pa.array(np.ones(len(texts), np.int64))
         self._templates.append(pa.table([keys, rows["cluster_id"], rows["doc_id"], ones], schema=TEMPLATES))
