@@ -72,8 +72,8 @@ def test_terms_of_two_words_are_in_windows_that_hold_both_in_a_row() -> None:
 
 def test_terms_of_a_text_are_those_that_it_has() -> None:
     counter = Counter([("new york", "is"), ("york", "gone")], 2)
-    assert counter.terms_of(["new", "york", "new"]) == {"new york", "york"}
-    assert counter.terms_of([]) == set()
+    assert counter.terms_of(counter.find(["new", "york", "new"])) == {"new york", "york"}
+    assert counter.terms_of(counter.find([])) == set()
 
 
 @pytest.mark.parametrize(("measure", "window"), [("c_npmi", 10), ("c_v", 110), ("u_mass", None)])

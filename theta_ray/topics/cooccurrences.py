@@ -23,6 +23,8 @@ Counts = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
 Terms = tuple[str, ...]
 """Those of one topic, best first; words of one term are joined by a blank."""
+Occurrence = tuple[int, int, int]
+"""Number of a term, place of its first word in a text, and how many words it has."""
 TERMS_AT_ONCE = 2**18
 WINDOWS_AT_ONCE = 2**12
 
@@ -63,12 +65,29 @@ class Counter:
 
     def add(self, words: Sequence[str], group: int = 0) -> None:
         """Count one text."""
-        if not words:
+        self.add_found(self.find(words), len(words), group)
+
+    def find(self, words: Sequence[str]) -> list[Occurrence]:
+        """Occurrences of terms in a text, the same for every counter of these topics."""
+        return [
+            (place, first, len(term))
+            for first, word in enumerate(words)
+            for term, place in self._beginning.get(word, ())
+            if len(term) == 1 or list(words[first : first + len(term)]) == term
+        ]
+
+    def terms_of(self, found: Sequence[Occurrence]) -> set[str]:
+        """The terms that occur."""
+        return {self._terms[place] for place, _, _ in found}
+
+    def add_found(self, found: Sequence[Occurrence], num_words: int, group: int = 0) -> None:
+        """Count one text of so many words by the occurrences of terms in it."""
+        if not num_words:
             return
-        size = len(words) if self._window is None else min(self._window, len(words))
-        num_windows = len(words) - size + 1
+        size = num_words if self._window is None else min(self._window, num_words)
+        num_windows = num_words - size + 1
         self._windows_G[group] += num_windows
-        found = [entry for entry in self._find(words) if entry[2] <= size]
+        found = [entry for entry in found if entry[2] <= size]
         if found and num_windows > 1:
             self._count_windows(np.array(found, np.int64), group, (num_windows, size))
         elif found:
@@ -77,19 +96,6 @@ class Counter:
             self._num_waiting += len(terms)
             if self._num_waiting >= TERMS_AT_ONCE:
                 self._count_waiting()
-
-    def terms_of(self, words: Sequence[str]) -> set[str]:
-        """The terms that a text has."""
-        return {self._terms[place] for place, _, _ in self._find(words)}
-
-    def _find(self, words: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Occurrences of terms: number of the term, place of its first word, and how many words it has."""
-        return [
-            (place, first, len(term))
-            for first, word in enumerate(words)
-            for term, place in self._beginning.get(word, ())
-            if len(term) == 1 or list(words[first : first + len(term)]) == term
-        ]
 
     def result(self) -> Cooccurrences:
         """Counts of all texts so far."""

@@ -142,9 +142,10 @@ class _Shard:
                 self._labels[number, label, cluster_id] += 1
 
     def _add(self, text: str, group: int, cluster_id: int) -> None:
-        found = [word for word in words(text) if word[0].isalnum() or len(word) > 1]
+        of_text = [word for word in words(text) if word[0].isalnum() or len(word) > 1]
+        found = self.counters["documents"].find(of_text)
         for counter in self.counters.values():
-            counter.add(found, group)
+            counter.add_found(found, len(of_text), group)
         if cluster_id in self._place:
             place = self._place[cluster_id]
             self._in_topic.update((place, term) for term in self.counters["documents"].terms_of(found))
