@@ -27,11 +27,11 @@ from theta_ray.corpus.survey import partition_of
 from theta_ray.lease import Lease, holding, is_held
 from theta_ray.manifest import commit, read_manifest
 from theta_ray.objects import list_names
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, printable, versions
 from theta_ray.runtime import cluster
 from theta_ray.schemas import TOPIC_COUNTS, TOPICS
 from theta_ray.stale import against_other_fingerprints
-from theta_ray.store import Partition, ShardWriter, digest_of, find_record, fingerprint
+from theta_ray.store import Partition, ShardWriter, digest_of, find_record, fingerprint, read_shard
 from theta_ray.tasks import Executor
 from theta_ray.topics import cluster as clustering
 from theta_ray.topics.align import Alignment
@@ -43,6 +43,8 @@ from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, count_shard
 
 logger = logging.getLogger(__name__)
 STAGE = "label_topics"
+# Topics of a run card, and characters of each.
+NUM_SHOWN, LABEL_WIDTH = 20, 60
 # What the terms depend on.
 WORD_PACKAGES = ("icu4py", "regex", "rjieba", "stopwordsiso")
 
@@ -237,6 +239,7 @@ def _to_card(config: Config, job: TopicsJob, manifest: dict[str, Any]) -> RunCar
         "mean_coherence": counts["mean_coherence"],
         "duplicate_share": counts["duplicate_share"],
         "documents_without_tokenizer": counts["num_without_tokenizer"],
+        **_largest_topics(job, manifest),
         "topic_counts": job.topic_counts.path,
     }
     if job.settings.labels is not None:
@@ -254,3 +257,13 @@ def _to_card(config: Config, job: TopicsJob, manifest: dict[str, Any]) -> RunCar
         inputs=manifest["inputs"],
         versions=versions() | manifest["versions"],
     )
+
+
+def _largest_topics(job: TopicsJob, manifest: dict[str, Any]) -> dict[str, str]:
+    """A line for each of the largest topics: its documents, and its label or terms."""
+    shards = [read_shard(job.topics, s["shard"], columns=["topic_id", "size", "label"]) for s in manifest["shards"]]
+    rows = pa.concat_tables(shards).sort_by([("size", "descending"), ("topic_id", "ascending")])
+    return {
+        f"topic_{row['topic_id']}": f"{row['size']:,}  {printable(row['label'], LABEL_WIDTH)}"
+        for row in rows.slice(0, NUM_SHOWN).to_pylist()
+    }
