@@ -12,9 +12,11 @@ import pytest
 from tests.corpora import DAY, corpus_of
 from tests.topic_tables import commit_clusters, topics_config, topics_of
 from theta_ray.config import Config
+from theta_ray.config_topics import Topics
 from theta_ray.errors import InputError
 from theta_ray.manifest import read_manifest
 from theta_ray.objects import list_names
+from theta_ray.store import Partition
 from theta_ray.topics import label_topics
 from theta_ray.topics.label_topics import label
 from theta_ray.topics.topic_tasks import TopicsJob
@@ -177,6 +179,28 @@ def test_texts_without_words_have_a_topic_without_words(tmp_path: Path) -> None:
     ((topic,), counts) = topics_of(config, commit_clusters(config, by_label))
     assert (topic["terms"], topic["label"], topic["coherence"], topic["size"]) == ([], "no words", None, 4)
     assert [row["count"] for row in counts] == [4]
+
+
+def test_texts_in_a_script_without_a_tokenizer_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [{"id": str(i), "text": "\ua9b2\ua98f\ua9ab\ua997", "label": "bread"} for i in range(3)]
+    config = topics_config(tmp_path, {DAY: rows + posts(30)})
+    job = commit_clusters(config, by_label)
+    assert label(config, job).figures["documents_without_tokenizer"] == 3
+    assert [record.getMessage() for record in caplog.records if "tokenizer" in record.getMessage()] == [
+        "label_topics: 3 documents are in scripts without a tokenizer; terms are pairs of characters"
+    ]
+
+
+def test_another_endpoint_asks_for_the_same_table(config: Config) -> None:
+    def fingerprint(**labels: Any) -> str:
+        settings = Topics.model_validate({"labels": {"endpoint": "http://a/v1", "model": "m", **labels}})
+        recipe = config.recipe.model_copy(update={"topics": settings})
+        other = config.model_copy(update={"recipe": recipe})
+        tables = [Partition(config.root, name, "0" * 12, DAY) for name in ("corpus", "centroids", "assignments")]
+        return label_topics.job_of(other, *tables).topics.fingerprint
+
+    assert fingerprint() == fingerprint(endpoint="http://b/v1", seconds=5)
+    assert fingerprint() != fingerprint(model="other")
 
 
 def test_diversity_leaves_out_terms_of_the_same_documents(tmp_path: Path) -> None:

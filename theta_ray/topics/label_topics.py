@@ -43,6 +43,8 @@ from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, count_shard
 
 logger = logging.getLogger(__name__)
 STAGE = "label_topics"
+# Where labels are asked for and how long, not what they are.
+HOW = ("endpoint", "seconds", "tries")
 # Topics of a run card, and characters of each.
 NUM_SHOWN, LABEL_WIDTH = 20, 60
 # What the terms depend on.
@@ -63,6 +65,9 @@ def job_of(config: Config, corpus: Partition, centroids: Partition, assignments:
     """The work on clusters that are, or will be, committed."""
     inputs = {"corpus": corpus.fingerprint, "assignments": assignments.fingerprint}
     sections = config.sections("topics")
+    labels = sections["topics"]["labels"]
+    if labels is not None:
+        sections["topics"]["labels"] = {name: value for name, value in labels.items() if name not in HOW}
     topics, topic_counts = (
         replace(assignments, table=name, fingerprint=fingerprint(name, schema, sections, inputs))
         for name, schema in (("topics", TOPICS), ("topic_counts", TOPIC_COUNTS))
