@@ -15,15 +15,20 @@ import pyarrow as pa
 from theta_ray.errors import EXIT_CODES
 from theta_ray.runtime import build_parser
 from theta_ray.schemas import (
+    ASSIGNMENTS,
     CORPUS,
     DAMAGED,
     FILTERED,
+    K_CURVE,
     KEYS,
     PAIRS,
     QUARANTINE,
     STORE_TYPES,
     TOPIC_COUNTS,
+    TOPIC_QUALITY,
+    TOPIC_TREE,
     TOPICS,
+    centroids_schema,
     embeddings_schema,
 )
 
@@ -56,8 +61,13 @@ def tables() -> str:
         "corpus": CORPUS,
         "embeddings": embeddings_schema(1, "int8"),
         "pairs": PAIRS,
+        "centroids": centroids_schema(1),
+        "assignments": ASSIGNMENTS,
         "topics": TOPICS,
         "topic_counts": TOPIC_COUNTS,
+        "topic_quality": TOPIC_QUALITY,
+        "topic_tree": TOPIC_TREE,
+        "k_curve": K_CURVE,
         "quarantine": QUARANTINE,
     }
     rows = [
@@ -69,7 +79,9 @@ def tables() -> str:
 
 def _column(field: pa.Field) -> str:
     kind = field.type
-    if pa.types.is_fixed_size_list(kind):
+    if field.name == "centroid":
+        text = "fixed_size_list\\<float32>[dim]"
+    elif pa.types.is_fixed_size_list(kind):
         whole = [name for name in STORE_TYPES if name != "binary"]
         text = f"fixed_size_list\\<{' or '.join(whole)}>[dim], for binary \\<{STORE_TYPES['binary']}>[dim / 8]"
     elif pa.types.is_list(kind):
