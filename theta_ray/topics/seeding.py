@@ -33,9 +33,11 @@ STEPS = 3
 MAX_AT_ONCE = 300
 # Of two levels, the most that are merged across the borders of wide clusters: 1.6 GB of costs.
 MAX_MERGED = 20_000
-# Rows for each cluster that one process draws for two levels, k-means++ and k-means||; of two levels each seed has 5.
+# Of two levels: rows for each cluster that one process draws, fewer beyond the first million, and for each seed.
+ROWS_HERE, MANY_ROWS, FEWER_ROWS = 80, 1_000_000, 20
+ROWS_PER_SEED_HERE = 8
+# Rows for each cluster that k-means++ and k-means|| draw.
 ROWS_PER_CLUSTER = 40
-ROWS_PER_SEED_HERE = 5
 
 
 @dataclass
@@ -64,10 +66,10 @@ def two_levels(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
     """Over-seeding within about the root of k wide clusters, whose cheapest merges leave 2 k; these are merged to k.
 
     How many each wide cluster keeps follows from the costs of merging.
-    Alive: 40 k rows, and the costs of 2 k centroids or of the widest cluster's seeds.
+    Alive: 80 k rows, and the costs of 2 k centroids or of the widest cluster's seeds.
     """
     wide = over_seed(data, math.isqrt(k), seed, spherical=spherical)
-    rows = data.sample(ROWS_PER_CLUSTER * k, seed)
+    rows = data.sample(min(ROWS_HERE * k, MANY_ROWS + FEWER_ROWS * k), seed)
     label = Centroids(wide.centroids, spherical).nearest(rows).label
     parts = [
         _spread(_here(own, seed, spherical), math.ceil(len(own) / ROWS_PER_SEED_HERE), seed, spherical=spherical)
