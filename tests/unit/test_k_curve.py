@@ -94,9 +94,7 @@ def test_the_smallest_within_one_standard_error_of_the_best_is_suggested() -> No
 
 def test_a_best_one_at_an_end_asks_for_more_to_be_tried() -> None:
     assert suggest(points(0.1, 0.2, 0.3)).why.endswith("it is the larger end of what was tried, so try larger ones")
-    assert suggest(points(0.3, 0.2, 0.1)).why.endswith(
-        "it is the smaller end of what was tried, so try smaller ones"
-    )
+    assert suggest(points(0.3, 0.2, 0.1)).why.endswith("it is the smaller end of what was tried, so try smaller ones")
 
 
 def test_a_flat_curve_and_an_uncertain_one_suggest_nothing() -> None:
