@@ -52,7 +52,7 @@ class Plan:
     """Rows of the first steps, or 80 k if these are more."""
     eps: float = 0.002
     """Steps are repeated on K / eps rows at most."""
-    tol: float = 0.001
+    tol: float = 0.0001
     """Steps at the largest share end when one gains less than this share of the inertia."""
     polish: float = 0.005
     """Passes over all rows, where there are more than K / eps, end when one gains less than this."""
