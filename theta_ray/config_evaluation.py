@@ -24,6 +24,9 @@ class ScoredTexts(Strict):
 class Evaluation(Strict):
     """Metrics on held-out texts, with intervals from resampling, and the bounds beyond which a run has collapsed."""
 
+    every: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps between evaluations during training, each of which encodes the held-out texts; a run that has
+    collapsed ends there. Absent: after the last step only."""
     scored: ScoredTexts | None = None
     """Correlation of cosines with people's scores. Absent: not measured."""
     num_resamples: Annotated[int, Field(ge=100)] = 1000

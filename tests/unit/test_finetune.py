@@ -51,6 +51,18 @@ def test_checkpoints_go_once_the_adapter_is_committed(tuned: tuple[Any, RunCard]
     assert list_names(adapter_of(config).at("checkpoints")) == []
 
 
+def test_evaluations_on_the_way_are_kept_and_change_nothing_of_the_training(
+    tuned: tuple[Any, RunCard], bert: Path, tmp_path: Path
+) -> None:
+    config = tuning_config(tmp_path, bert, evaluation={"every": 5})
+    finetune.run(config, DAY)
+    watched, alone = metrics_of(config), metrics_of(tuned[0])
+    assert [each["step"] for each in watched["evaluations"]] == [5, 10]
+    assert watched["losses"] == alone["losses"]
+    assert watched["tuned"] == alone["tuned"]
+    assert watched["evaluations"][1]["metrics"].keys() == watched["tuned"].keys()
+
+
 def test_a_second_run_finds_nothing_to_do(tuned: tuple[Any, RunCard]) -> None:
     config, card = tuned
     again = finetune.run(config, DAY)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,6 +34,8 @@ class Progress:
     """Optimizer steps that are done."""
     losses: list[float]
     """Of each step."""
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    """`step` and `metrics` of those during training."""
 
 
 def save_checkpoint(
@@ -46,7 +48,7 @@ def save_checkpoint(
     tensors = {f"parameter.{name}": parameter.detach() for name, parameter in parameters.items()}
     for name, parameter in parameters.items():
         tensors |= {f"{moment}.{name}": optimizer.state[parameter][moment] for moment in MOMENTS}
-    told = {"step": str(progress.step), "losses": json.dumps(progress.losses)}
+    told = {name: json.dumps(value) for name, value in vars(progress).items()}
     data = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, told)
     create(_uri(partition, progress.step), data)  # one that is there has the same step of the same run
     reached("checkpoint_created", partition.table, str(progress.step))
@@ -76,7 +78,7 @@ def load_checkpoint(
             optimizer.state[parameter] = {"step": torch.tensor(float(told["step"])), **state}
     except (KeyError, RuntimeError, ValueError, SafetensorError) as error:
         raise StageError(f"{uri}: is no checkpoint of this run ({error}); remove it, then rerun") from error
-    return Progress(int(told["step"]), json.loads(told["losses"]))
+    return Progress(**{name: json.loads(told[name]) for name in ("step", "losses", "evaluations")})
 
 
 def remove_checkpoints(partition: Partition) -> None:

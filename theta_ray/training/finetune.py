@@ -223,7 +223,7 @@ def work(asked: Asked, learner: Learner) -> None:
             classifier=learner.classifier,
             encoder=asked.job.encoder,
             source=asked.job.source,
-            metrics={**told, "losses": progress.losses, "figures": figures},
+            metrics={**told, "losses": progress.losses, "evaluations": progress.evaluations, "figures": figures},
             sections=asked.sections,
             inputs=asked.inputs,
         )

@@ -35,9 +35,9 @@ from theta_ray.training.classifier import Classifier
 from theta_ray.training.collapse import check_collapse
 from theta_ray.training.data import PairData
 from theta_ray.training.encode import LearningEncoder
-from theta_ray.training.evaluation import compare
+from theta_ray.training.evaluation import Scores, compare, summarise
 from theta_ray.training.fsdp import shard_layers
-from theta_ray.training.held_out import Vectors, encode, held_out, score
+from theta_ray.training.held_out import encode, held_out, score
 from theta_ray.training.local_copy import LocalCopy
 from theta_ray.training.lora import add_lora
 from theta_ray.training.objective import loss_of_texts
@@ -122,20 +122,20 @@ class Learner:
 
     def evaluate(self) -> dict[str, Any]:
         """Metrics of the model beside its base, on the pairs that were kept from training."""
-        settings, workers = self.job.finetune.evaluation, self.workers
         self.encoder.eval()
-        tuned = self._encode_held_out(self.encoder)
+        tuned = self._score(self.encoder, self.job.adapter.path)
         with self._base() as encoder:
-            base = self._encode_held_out(encoder)
-        of_tuned, of_base = (
-            score(vectors, self.held_out, settings, workers, self.job.device) for vectors in (tuned, base)
-        )
-        check_collapse(of_tuned.spread, settings, self.job.adapter.path)
-        return compare(of_base, of_tuned, settings)
+            base = self._score(encoder)
+        return compare(base, tuned, self.job.finetune.evaluation)
 
-    def _encode_held_out(self, encoder: LearningEncoder) -> Vectors:
-        texts, tokens = self.held_out.texts, self.job.finetune.pack_tokens
-        return encode(encoder, texts, self.workers, tokens, equal_passes=self.is_sharded)
+    def _score(self, encoder: LearningEncoder, where: str | None = None) -> Scores:
+        """Each held-out query; with `where`, StageError beginning with it where the vectors have collapsed."""
+        texts, settings = self.held_out, self.job.finetune
+        vectors = encode(encoder, texts.texts, self.workers, settings.pack_tokens, equal_passes=self.is_sharded)
+        found = score(vectors, texts, settings.evaluation, self.workers, self.job.device)
+        if where is not None:
+            check_collapse(found.spread, settings.evaluation, where)
+        return found
 
     @contextmanager
     def _base(self) -> Iterator[LearningEncoder]:
@@ -155,7 +155,7 @@ class Learner:
         """Take the steps that are not done; the losses of all."""
         settings, parameters = self.job.finetune, list(self.parameters.values())
         progress = load_checkpoint(self.job.adapter, self.parameters, self.optimizer)
-        losses, began = list(progress.losses), time.perf_counter()
+        losses, evaluations, began = list(progress.losses), list(progress.evaluations), time.perf_counter()
         step = Step(
             self.encoder,
             self.encoder.width,
@@ -181,9 +181,12 @@ class Learner:
             losses.append(loss)
             done = number + 1
             reached("step_taken", self.job.adapter.table, str(done))
+            if settings.evaluation.every and done % settings.evaluation.every == 0:
+                evaluations.append({"step": done, "metrics": self._metrics_at(done)})
             is_due = done % settings.checkpoint_every == 0 or done == self.num_steps
             if is_due and self.workers.rank == 0:
-                save_checkpoint(self.job.adapter, self.parameters, self.optimizer, Progress(done, losses))
+                now = Progress(done, losses, evaluations)
+                save_checkpoint(self.job.adapter, self.parameters, self.optimizer, now)
             seconds, began = time.perf_counter() - began, time.perf_counter()
             report(
                 {
@@ -193,7 +196,14 @@ class Learner:
                     "pairs_per_second": batch.num_pairs / seconds,
                 }
             )
-        return Progress(self.num_steps, losses)
+        return Progress(self.num_steps, losses, evaluations)
+
+    def _metrics_at(self, step: int) -> dict[str, Any]:
+        """Metrics of the model as it is after a step of training."""
+        self.encoder.eval()
+        found = self._score(self.encoder, f"{self.job.adapter.path} step {step}")
+        self.encoder.train()
+        return summarise(found, self.job.finetune.evaluation)
 
     def _batches(self, first: int) -> Iterator[tuple[int, Batch]]:
         """The batches of the steps from `first` on, each read while the one before is computed."""
