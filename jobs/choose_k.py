@@ -1,6 +1,6 @@
 """How many clusters the embeddings have: a curve over several numbers, and a suggestion; embedded first where missing.
 
-ray job submit --working-dir . -- python jobs/choose_k.py --config recipes/sample.yaml --root s3://bucket/name
+ray job submit --working-dir . -- python jobs/choose_k.py --config recipes/topics.yaml --root s3://bucket/name
 """
 
 from theta_ray.runtime import main
