@@ -9,6 +9,7 @@ and the GPU's actor has two calls at once: one computes while the other reads it
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import warnings
@@ -40,6 +41,8 @@ def map_shards(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> I
             progress.waiting_for = "shards on the actors"
             progress.advance(receipt["record"]["num_rows"])
             yield receipt
+    # Ray Data's objects refer to each other: until they are collected their actors hold cores that a next stage wants
+    gc.collect()
 
 
 def _locally(job: EmbedJob, tasks: list[ShardTask]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ without end (2.60). So the room is found here, by placement groups of one worker
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import tempfile
@@ -101,6 +102,7 @@ def wait_for_room(allowed: WorkerRange, max_seconds: float, progress: Progress) 
                 f"{max_seconds:g} s, as others hold the rest; set min_actors lower, or rerun when they are done"
             )
         time.sleep(random.uniform(1, 5))  # runs that wait for each other must not look at the same moments for ever
+        gc.collect()  # handles of actors that nothing refers to any more, but for each other, hold cores
     return room
 
 
