@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import Counter
 from pathlib import Path
@@ -182,6 +183,7 @@ def test_texts_without_words_have_a_topic_without_words(tmp_path: Path) -> None:
 
 
 def test_texts_in_a_script_without_a_tokenizer_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
     rows = [{"id": str(i), "text": "\ua9b2\ua98f\ua9ab\ua997", "label": "bread"} for i in range(3)]
     config = topics_config(tmp_path, {DAY: rows + posts(30)})
     job = commit_clusters(config, by_label)
