@@ -162,3 +162,15 @@ def test_files_beyond_memory_are_mapped_and_beyond_the_disk_read_again(tmp_path:
     plan = Plan(6, first_rows=500)
     assert fit(tight, plan).centroids.tobytes() == fit(in_memory, plan).centroids.tobytes()
     assert store.places == {"memory": 2, "disk": 3, "streamed": 3}
+
+
+def test_of_few_clusters_several_sets_of_seeds_are_tried_and_the_best_goes_on() -> None:
+    vectors = np.random.default_rng(3).standard_normal((3_000, 8)).astype(np.float32)  # no clusters, many optima
+    seeds = range(10)
+    alone = [fit(workers(vectors), Plan(7, seed=seed, tol=1e-7, restarts=1)).trace[-1].inertia for seed in seeds]
+    found = fit(workers(vectors), Plan(7))
+    assert [tried["seed"] for tried in found.seeding["tried"]] == list(seeds)
+    assert found.trace[-1].inertia < np.median(alone) < max(alone)
+    assert found.trace[-1].inertia <= min(alone) * 1.002
+    assert fit(workers(vectors, count=4), Plan(7)).centroids.tobytes() == found.centroids.tobytes()
+    assert "tried" not in fit(workers(vectors), Plan(51)).seeding

@@ -156,6 +156,7 @@ def to_plan(settings: Cluster) -> Plan:
         eps=settings.tolerance,
         max_steps=settings.max_steps,
         max_share=settings.max_cluster_share or 1.0,
+        restarts=settings.restarts,
     )
 
 

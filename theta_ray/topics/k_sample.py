@@ -135,7 +135,8 @@ def measure_k(task: MeasureTask) -> dict[str, Any]:
     vectors, labels = read_sample(job, task.shards)
 
     def fit(rows: Vectors, weights: npt.NDArray[np.int64], k: int, seed: int) -> Vectors:
-        return KMeans(k, spherical=job.metric == "cosine", seed=seed).fit(rows, weights).cluster_centers_
+        spherical = job.metric == "cosine"
+        return KMeans(k, spherical=spherical, seed=seed, restarts=1).fit(rows, weights).cluster_centers_
 
     found = {"num_rows": len(vectors), **to_json(measure(vectors, task.num_clusters, fit, job.settings, labels))}
     staging.write_json(task.uri, found)

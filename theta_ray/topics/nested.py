@@ -9,7 +9,9 @@
    clusters K / rows, which is eps.
 3. Passes over all rows, until one gains less than `polish`. What a step gains by moving centroids is known at once:
    weight x squared way, over all clusters.
-4. A cluster without rows starts again at the row that is farthest from its centroid in the cluster of largest inertia;
+4. Few clusters have many near optima, and are cheap to fit on the first share: ten sets of seeds are tried there, and
+   the best goes on.
+5. A cluster without rows starts again at the row that is farthest from its centroid in the cluster of largest inertia;
    one with more than its share of the rows is cut in two. Each repair is an event of the trace.
 
 The driver holds centroids and the workers' sums; rows stay where they are. All decisions rest on sums that have the
@@ -37,6 +39,9 @@ Doubles = npt.NDArray[np.float64]
 MAX_REPAIRS = 16
 # Of the first steps: on fewer rows many clusters fit the sample better than the data.
 ROWS_PER_CLUSTER = 80
+# Up to so many clusters several sets of seeds are tried: above, one set merged by Ward's method ends lower than the
+# best of five k-means++ fits. All go until a step gains little, a few of the best until one gains next to nothing.
+FEW_CLUSTERS, RESTARTS, ROUGHLY, NUM_FINALISTS, EXACTLY = 50, 10, 0.003, 2, 1e-7
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,15 @@ class Plan:
     """Steps on samples and passes over all rows together."""
     max_share: float = 1.0
     """A cluster with more than this share of the rows is cut in two."""
+    restarts: int | None = None
+    """Sets of seeds that are tried. None: 10 for at most 50 clusters, else 1."""
+
+    @property
+    def num_restarts(self) -> int:
+        """Sets of seeds that are tried."""
+        if self.restarts is not None:
+            return max(1, self.restarts)
+        return RESTARTS if 1 < self.k <= FEW_CLUSTERS else 1
 
 
 @dataclass(frozen=True)
@@ -116,13 +130,36 @@ def fit(workers: Workers, plan: Plan, first: Vectors | None = None) -> Fit:
         raise InputError("no row can be clustered: all are zero, damaged or missing; look at the embeddings")
     if first is not None and first.shape != (plan.k, data.facts.dim):
         raise InputError(f"first centroids are {first.shape}, not {(plan.k, data.facts.dim)}; fit without them")
+    if first is not None:
+        return _Course(data, plan, Seeds(first.astype(np.float32), {"method": "warm", "seconds": 0.0})).run()
+    if plan.num_restarts == 1:
+        return _Course(data, plan, _seeds(data, plan, plan.seed)).run()
+    return _best_course(data, plan).run()
+
+
+def _seeds(data: Data, plan: Plan, seed: int) -> Seeds:
     started = time.perf_counter()
-    if first is None:
-        seeds = SEEDINGS[plan.seeding](data, plan.k, plan.seed, spherical=plan.spherical)
-    else:
-        seeds = Seeds(first.astype(np.float32), {"method": "warm"})
+    seeds = SEEDINGS[plan.seeding](data, plan.k, seed, spherical=plan.spherical)
     seeds.record["seconds"] = round(time.perf_counter() - started, 3)
-    return _Course(data, plan, seeds).run()
+    return seeds
+
+
+def _best_course(data: Data, plan: Plan) -> _Course:
+    """The course whose first share has the least inertia, of as many as the plan says."""
+    courses = []
+    for seed in range(plan.seed, plan.seed + plan.num_restarts):
+        course = _Course(data, plan, _seeds(data, plan, seed))
+        course.settle(ROUGHLY)
+        courses.append(course)
+    finalists = sorted(courses, key=lambda course: course.inertia)[:NUM_FINALISTS]  # the earlier seed of equal ones
+    for course in finalists:
+        course.settle(EXACTLY)
+    best = min(finalists, key=lambda course: course.inertia)
+    best.fit.seeding["tried"] = [
+        {"seed": course.fit.seeding.get("seed"), "steps": len(course.fit.trace), "inertia": course.inertia}
+        for course in courses
+    ]
+    return best
 
 
 class _Course:
@@ -134,16 +171,34 @@ class _Course:
         centroids = np.concatenate([seeds.centroids, seeds.centroids[:1].repeat(missing, axis=0)])
         self.data, self.plan, self.repairs = data, plan, 0
         self.fit = Fit(centroids, np.zeros(plan.k, np.int64), data.facts, seeds.record)
-        self.largest = data.share(plan.k / plan.eps)
+        self.share: float | None = self._shares(max(plan.first_rows, ROWS_PER_CLUSTER * plan.k))
+
+    def _shares(self, first_rows: int) -> float:
+        """The first share, once the largest below a whole pass is known."""
+        # with few clusters the first share is worth all its steps
+        at_least = first_rows if self.plan.num_restarts > 1 else 0
+        self.largest = self.data.share(max(self.plan.k / self.plan.eps, at_least))
         if self.largest > 0.5:  # a pass over all rows costs less than another step and then the pass
             self.largest = 1.0
+        return min(self.largest, self.data.share(first_rows))
+
+    @property
+    def inertia(self) -> float:
+        """Of the last step."""
+        return self.fit.trace[-1].inertia
+
+    def settle(self, tol: float) -> None:
+        """Steps on this share of the rows until one gains less than `tol` of the inertia."""
+        share, trace = self.share, self.fit.trace
+        assert share is not None, "it has just begun"
+        # the other half of the steps is for more rows
+        while len(trace) < self.plan.max_steps // 2 and not (trace and trace[-1].gain < tol and not trace[-1].events):
+            self._step(share)
 
     def run(self) -> Fit:
         """Steps until one gains little."""
-        first_rows = max(self.plan.first_rows, ROWS_PER_CLUSTER * self.plan.k)
-        share: float | None = min(self.largest, self.data.share(first_rows))
-        while share is not None:
-            share = self._next_share(*self._step(share))
+        while self.share is not None:
+            self.share = self._next_share(*self._step(self.share))
         return self.fit
 
     def _step(self, share: float) -> tuple[Step, bool]:
@@ -193,7 +248,7 @@ class _Course:
             return min(self.largest, 2 * step.share) if used_up or little else step.share
         if step.share < 1:
             return 1.0 if little else step.share
-        enough = self.plan.tol if self.largest == 1 else self.plan.polish
+        enough = self.plan.tol if self.largest == 1 or self.plan.num_restarts > 1 else self.plan.polish
         return None if step.gain < enough else 1.0
 
 

@@ -95,7 +95,7 @@ def _merged(means: Vectors, weight: Int64, merged: Merges, k: int) -> tuple[Vect
 
 def _spread(data: Data, count: int, seed: int, *, spherical: bool) -> tuple[Vectors, Int64, dict[str, Any]]:
     """Means [K', D] and weights [K'] of the clusters that random rows have after a few steps."""
-    means = data.sample(count, seed)
+    means = data.sample(count, seed, ROWS_PER_SEED)
     share = data.share(ROWS_PER_SEED * len(means))
     record = {"seed": seed, "num_seeds": len(means), "share": share}
     for _ in range(STEPS):
@@ -114,7 +114,8 @@ def _here(rows: Vectors, seed: int, spherical: bool) -> Data:
 def random_rows(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:
     """Random rows."""
     del spherical  # rows of such data are unit vectors already
-    return Seeds(data.sample(k, seed), {"method": "random", "seed": seed, "share": data.share(k)})
+    rows = data.sample(k, seed, ROWS_PER_CLUSTER)
+    return Seeds(rows, {"method": "random", "seed": seed, "share": data.share(ROWS_PER_CLUSTER * k)})
 
 
 def greedy(data: Data, k: int, seed: int, *, spherical: bool) -> Seeds:

@@ -56,9 +56,9 @@ class Data:
         """The sums over the first share of each file, for centroids [K, D]."""
         return total(self.workers.each("step", centroids, share, self.grid))
 
-    def sample(self, num_rows: int, seed: int) -> Vectors:
-        """[at most num_rows, D] rows drawn from all files alike."""
-        answers = self.workers.each("sample", self.share(num_rows))
+    def sample(self, num_rows: int, seed: int, among: int = 1) -> Vectors:
+        """[at most num_rows, D] rows drawn from all files alike: out of `among` times as many, the same for any seed."""
+        answers = self.workers.each("sample", self.share(among * num_rows))
         files = {name: rows for answer in answers for name, rows in answer.items()}
         drawn = np.concatenate([files[name] for name in sorted(files)])
         if len(drawn) <= num_rows:  # each file gives a whole number of rows, so there are often a few too many
