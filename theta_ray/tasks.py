@@ -24,12 +24,29 @@ class Executor:
     check: Callable[[], None]
     """Called after each task, and may raise: a lease's own."""
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item], *, gpus: float = 0) -> list[Result]:
-        """Results of all items, in no order, with progress told. A task has one core, and so many GPUs."""
+    def share(self, function: Callable[[Item], Any], item: Item) -> Any:
+        """The result of one task, for all tasks of a `map`. On Ray it stays on the cluster, once per node."""
+        if self.resources.executor == "local":
+            return function(item)
+        import ray
+
+        return ray.remote(max_retries=self.resources.max_retries, num_cpus=1)(function).remote(item)
+
+    def map(
+        self, function: Callable[..., Result], items: Sequence[Any], *, gpus: float = 0, shared: Any = None
+    ) -> list[Result]:
+        """Results of all items, in no order, with progress told. A task has one core, and so many GPUs.
+
+        Args:
+            function: of an item, and of what is shared where something is.
+            items: picklable.
+            gpus: of a task.
+            shared: by `share`.
+        """
         results = []
         name = f"{self.stage}: {function.__name__.replace('_', ' ')}"
         with Progress(name, len(items), "tasks") as progress:
-            for result in map_tasks(function, items, self.resources, progress, gpus):
+            for result in map_tasks(function, items, self.resources, progress, Needs(gpus, shared)):
                 self.check()
                 results.append(result)
                 progress.advance(_num_rows(result))
@@ -41,12 +58,25 @@ def _num_rows(result: Any) -> int:
     return int(result.num_rows if isinstance(result, Record) else result.get("num_rows", result.get("keys", 0)))
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What every task of a map has beside its item and one core."""
+
+    gpus: float = 0
+    shared: Any = None
+    """A second argument, or a reference to it; None: there is none."""
+
+    def arguments(self, item: Any) -> tuple[Any, ...]:
+        """Of the task of an item."""
+        return (item,) if self.shared is None else (item, self.shared)
+
+
 def map_tasks(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
+    function: Callable[..., Result],
+    items: Sequence[Any],
     resources: Resources,
     progress: Progress,
-    gpus: float = 0,
+    needs: Needs = Needs(),  # noqa: B008 (frozen)
 ) -> Iterator[Result]:
     """`function` over items as Ray tasks (or in this process), results as they finish.
 
@@ -55,17 +85,17 @@ def map_tasks(
     if resources.executor == "local":
         for item in items:
             progress.waiting_for = "this process"
-            yield function(item)
+            yield function(*needs.arguments(item))
         return
     import ray
 
-    remote = ray.remote(max_retries=resources.max_retries, num_cpus=1, num_gpus=gpus)(function)
+    remote = ray.remote(max_retries=resources.max_retries, num_cpus=1, num_gpus=needs.gpus)(function)
     window = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
     todo = list(reversed(items))
     running: list[Any] = []
     while todo or running:
         while todo and len(running) < window:
-            running.append(remote.remote(todo.pop()))
+            running.append(remote.remote(*needs.arguments(todo.pop())))
         progress.waiting_for = f"{len(running)} tasks"
         done, running = ray.wait(running, timeout=HEARTBEAT_SECONDS)
         for reference in done:
