@@ -38,10 +38,16 @@ class Columns(Strict):
     author_id: str | None = None
     context_id: str | None = None
     parent_id: str | None = None
+    parent_author_id: str | None = None
+    """Who wrote what the row answers or repeats."""
     container: str | None = None
     created_at: str | None = None
     lang: str | None = None
     tags: str | None = None
+    mention_ids: str | None = None
+    """Ids of the authors that the row mentions: a list, or text that holds one."""
+    links: str | None = None
+    """Web addresses: a list, or text that holds one. Absent: those in the text."""
     label: str | None = None
     score: str | None = None
 

@@ -20,10 +20,16 @@ CORPUS = pa.schema(
         pa.field("author_id", pa.string()),
         pa.field("context_id", pa.string()),
         pa.field("parent_id", pa.string()),
+        # who wrote what it answers or repeats
+        pa.field("parent_author_id", pa.string()),
         pa.field("container", pa.string()),
         pa.field("created_at", pa.timestamp("us", tz="UTC")),
         pa.field("lang", pa.string()),
         pa.field("tags", pa.list_(pa.string()), nullable=False),
+        # other authors that it mentions, parent_author_id left out
+        pa.field("mention_ids", pa.list_(pa.string()), nullable=False),
+        # web addresses, normalised (corpus/links.py)
+        pa.field("links", pa.list_(pa.string()), nullable=False),
         pa.field("label", pa.string()),
         pa.field("score", pa.int64()),
         pa.field("kind", pa.string(), nullable=False),

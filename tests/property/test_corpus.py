@@ -10,8 +10,9 @@ from theta_ray.corpus import files
 from theta_ray.corpus.document import Damaged, Unit, printable
 from theta_ray.corpus.duplicates import bucket_range, concat, find_repeats, to_keys
 from theta_ray.corpus.files import Line, parse_json, read_lines
+from theta_ray.corpus.links import MAX_LINK_CHARS, MAX_LINKS, find_links, to_column
 from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, text_hash
-from theta_ray.corpus.values import to_score, to_time
+from theta_ray.corpus.values import to_ids, to_links, to_score, to_time
 
 LINES = st.lists(st.binary(max_size=12).map(lambda data: data.replace(b"\n", b"")), max_size=12)
 DIGESTS = st.lists(st.sampled_from([bytes([i]) * 16 for i in (0, 1, 127, 128, 254, 255)]), max_size=30)
@@ -83,6 +84,40 @@ def test_times_and_scores_are_read_or_damaged_and_nothing_else(value):
         except Damaged:
             continue
         assert result is None or -(2**63) <= result < 2**63
+
+
+ADDRESSES = st.lists(
+    st.sampled_from(["https://", "HTTP://", "a.org", "u:p@", "/", "//", "?", "utm_x=1", "&", "#f", "\0", ")"])
+)
+
+
+@given(written=st.one_of(ADDRESSES.map("".join), st.text(st.characters(), max_size=60)), times=st.integers(1, 150))
+def test_links_are_bounded_storable_and_normalised_once(written, times):
+    found = [*find_links(f"{written} ({written})."), *(f"{written}{i}" for i in range(times))]
+    links = to_column(found)
+    assert to_column(links) == links
+    assert len(links) <= MAX_LINKS
+    for link in links:
+        assert link.encode().isascii() or link.isprintable()
+        assert len(link) <= MAX_LINK_CHARS
+        assert link.startswith(("http://", "https://"))
+        assert not set(link) & set(" #\0\n")
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(), max_size=9)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+)
+
+
+@given(value=JSON)
+def test_lists_of_ids_and_links_are_read_or_damaged_and_nothing_else(value):
+    for read in (to_ids, to_links):
+        try:
+            found = read(value)
+        except Damaged:
+            continue
+        assert all(isinstance(item, str) and item for item in found)
 
 
 @given(data=st.binary(max_size=200))

@@ -11,6 +11,7 @@ from tests.models import wordpiece_tokenizer
 from theta_ray.corpus.bertweet import FastNormalizer
 from theta_ray.corpus.document import Damaged
 from theta_ray.corpus.language import identify
+from theta_ray.corpus.links import find_links, to_column
 from theta_ray.corpus.text import HASHTAGS, NORMALIZERS, bertweet, bertweet_words, text_hash
 from theta_ray.corpus.values import text_to_id, to_tags, to_time
 from theta_ray.terminal import escaped, masked_secrets
@@ -32,6 +33,8 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "entities": lambda n: "&#x" * (n // 3),
     "addresses": lambda n: "http://" * (n // 7),
     "one address": lambda n: "http://" + "a." * (n // 2),
+    "addresses in brackets": lambda n: ("http://a.b/" + "()" * 500 + ")" * 900 + " ") * (n // 1912),
+    "short addresses": lambda n: "".join(f"http://a.b/{i} " for i in range(n // 16)),
     "hyphens": lambda n: "a-" * (n // 2),
     "apostrophes": lambda n: "n't" * (n // 3),
     "spaces": lambda n: " " * n + "a",
@@ -57,6 +60,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "escape": escaped,
     "mask": masked_secrets,
     "tags": to_tags,
+    "links": lambda text: to_column(find_links(text)),
     "id": text_to_id,
 }
 # Times the seconds that the costliest of the normalisations takes for usual text.

@@ -3,7 +3,19 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from theta_ray.corpus.document import Damaged, made_id, printable
-from theta_ray.corpus.values import Microseconds, text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
+from theta_ray.corpus.values import (
+    Microseconds,
+    text_to_id,
+    text_to_ids,
+    to_id,
+    to_ids,
+    to_links,
+    to_name,
+    to_score,
+    to_tags,
+    to_text,
+    to_time,
+)
 
 BIG = 1234567890123456789
 MOMENT = datetime(2008, 8, 27, 13, 8, 45, tzinfo=UTC)
@@ -135,11 +147,56 @@ def test_tags_from_lists_and_text(value, tags):
     assert to_tags(value) == tags
 
 
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ([2**53 + 1, "b", None, float("nan"), 3.0], (str(2**53 + 1), "b", "3")),
+        ("7, 8,,9", ("7", "8", "9")),
+        (f'[{2**53 + 1}, "b"]', (str(2**53 + 1), "b")),
+        (b"7,8", ("7", "8")),
+        ([], ()),
+        (None, ()),
+        (float("nan"), ()),
+        ("", ()),
+    ],
+)
+def test_ids_from_lists_and_text(value, ids):
+    assert to_ids(value) == ids
+
+
+def test_ids_that_a_spreadsheet_made_floats_of_are_read_or_damaged():
+    assert text_to_ids("12.0,5") == ("12", "5")
+    with pytest.raises(Damaged, match="damaged_id"):
+        text_to_ids("5.85978E+17,5")
+
+
+@pytest.mark.parametrize("value", [[["a"]], [{}], {"a": 1}, '["a", ["b"]]', [(1, 2)], 5, True])
+def test_ids_that_are_no_list_of_single_values_are_bad_records(value):
+    with pytest.raises(Damaged, match="bad_record"):
+        to_ids(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "links"),
+    [
+        (["https://a.org/x,y", None, ""], ("https://a.org/x,y",)),
+        ("https://a.org/x,y http://b.org", ("https://a.org/x,y", "http://b.org")),
+        ("https://a.org, http://b.org", ("https://a.org", "http://b.org")),
+        ('["https://a.org"]', ("https://a.org",)),
+        (b"https://a.org", ("https://a.org",)),
+        (None, ()),
+        (float("nan"), ()),
+    ],
+)
+def test_links_from_lists_and_text(value, links):
+    assert to_links(value) == links
+
+
 def test_labels_lose_the_fraction_that_pandas_adds():
     assert [to_name(value) for value in (3.0, 3, "x", None, float("nan"), 0.5)] == ["3", "3", "x", None, None, "0.5"]
 
 
-@pytest.mark.parametrize(("read", "value"), [(to_id, {}), (to_name, []), (to_text, {}), (to_tags, 5)])
+@pytest.mark.parametrize(("read", "value"), [(to_id, {}), (to_name, []), (to_text, {}), (to_tags, 5), (to_links, 5)])
 def test_structures_where_a_value_belongs_are_bad_records(read, value):
     with pytest.raises(Damaged) as caught:
         read(value)

@@ -9,7 +9,18 @@ from typing import Any
 from theta_ray.config import Columns, Input
 from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejected, Row, Unit, made_id, printable
 from theta_ray.corpus.files import Line, bare_name, read_json_lines, read_lines
-from theta_ray.corpus.values import text_to_id, to_id, to_name, to_score, to_tags, to_text, to_time
+from theta_ray.corpus.values import (
+    text_to_id,
+    text_to_ids,
+    to_id,
+    to_ids,
+    to_links,
+    to_name,
+    to_score,
+    to_tags,
+    to_text,
+    to_time,
+)
 from theta_ray.errors import InputError
 from theta_ray.terminal import escaped
 
@@ -18,14 +29,20 @@ CELLS = {
     "author_id": to_id,
     "context_id": to_id,
     "parent_id": to_id,
+    "parent_author_id": to_id,
     "container": to_name,
     "created_at": to_time,
     "lang": to_name,
     "tags": to_tags,
+    "mention_ids": to_ids,
+    "links": to_links,
     "label": to_name,
     "score": to_score,
 }
-TEXT_CELLS = {**CELLS, **dict.fromkeys(("doc_id", "author_id", "context_id", "parent_id"), text_to_id)}
+IDS = ("doc_id", "author_id", "context_id", "parent_id", "parent_author_id")
+TEXT_CELLS = {**CELLS, **dict.fromkeys(IDS, text_to_id), "mention_ids": text_to_ids}
+# Fields of a document that have a name of their own; the columns are those of the corpus table.
+FIELDS = {"author_id": "author", "parent_author_id": "parent_author"}
 
 
 class ColumnMap:
@@ -39,7 +56,7 @@ class ColumnMap:
         self.names = list(dict.fromkeys([*self.text, *(name for _, name in self.fields)]))
         self._places = {name: i for i, name in enumerate(self.names)}
         self._text = [self._places[name] for name in self.text]
-        self._cells = [(field, self._places[name], cells[field]) for field, name in self.fields]
+        self._cells = [(FIELDS.get(field, field), self._places[name], cells[field]) for field, name in self.fields]
         self._kind = spec.kind
         self._has_id = columns.doc_id is not None
 
@@ -63,7 +80,7 @@ class ColumnMap:
                 return Rejected("missing_id", "", place)
             doc_id = made_id(unit.uri, place)
         text = "\n\n".join(part for part in parts if part)
-        return Document(doc_id, text, place, self._kind, author=values.pop("author_id", None), **values)
+        return Document(doc_id, text, place, self._kind, **values)
 
 
 def read_jsonl(unit: Unit, spec: Input) -> Iterator[Row]:

@@ -16,7 +16,8 @@ class Document(NamedTuple):
     """One document as found, before normalisation.
 
     `created_at` is in microseconds since 1970 (UTC). `place` is a byte offset in the decompressed
-    file (line formats) or a row number (parquet).
+    file (line formats) or a row number (parquet). `parent_author` wrote what `parent_id` names. `links` are
+    addresses as the dump has them; None: those in the text.
     """
 
     doc_id: str
@@ -26,10 +27,13 @@ class Document(NamedTuple):
     author: str | None = None
     context_id: str | None = None
     parent_id: str | None = None
+    parent_author: str | None = None
     container: str | None = None
     created_at: int | None = None
     lang: str | None = None
     tags: tuple[str, ...] = ()
+    mention_ids: tuple[str, ...] = ()
+    links: tuple[str, ...] | None = None
     label: str | None = None
     score: int | None = None
 

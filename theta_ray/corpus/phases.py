@@ -25,7 +25,7 @@ from theta_ray.corpus.drift import ColumnKinds
 from theta_ray.corpus.duplicates import digests_by_shard, find_repeats, sort, to_keys, without
 from theta_ray.corpus.listing import check_identity
 from theta_ray.corpus.readers import READERS
-from theta_ray.corpus.rows import STAGED, CorpusRow, RowBuilder, quarantine_row, to_table
+from theta_ray.corpus.rows import STAGED, CorpusRow, RowBuilder, num_chars, quarantine_row, to_table
 from theta_ray.errors import StageError
 from theta_ray.objects import join
 from theta_ray.schemas import CORPUS, QUARANTINE
@@ -106,7 +106,7 @@ class _Staged:
         self._rows.append(row)
         self._units.append(unit)
         self._places.append(place)
-        self._num_chars += len(row[1])
+        self._num_chars += num_chars(row)
         if len(self._rows) == BATCH_ROWS or self._num_chars >= BATCH_CHARS:
             self.flush()
 

@@ -51,4 +51,7 @@ LINE_READERS = frozenset(("jsonl", "reddit", "text", "twitter_v1", "twitter_v2")
 
 def has_authors(spec: Input) -> bool:
     """Whether an input can yield author ids."""
-    return spec.columns.author_id is not None if spec.columns else spec.reader != "text"
+    if spec.columns is None:
+        return spec.reader != "text"
+    columns = (spec.columns.author_id, spec.columns.parent_author_id, spec.columns.mention_ids)
+    return any(column is not None for column in columns)

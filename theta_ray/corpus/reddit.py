@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from theta_ray.config import Input
 from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
 from theta_ray.corpus.files import read_json_lines
+from theta_ray.corpus.links import find_links, to_column
 from theta_ray.corpus.values import to_id, to_name, to_score, to_time
 
 GONE = frozenset(("[deleted]", "[removed]", "[deleted by user]", "[ Removed by Reddit ]", "[ Removed by reddit ]"))
@@ -17,7 +19,8 @@ def read_reddit(unit: Unit, spec: Input) -> Iterator[Row]:
     """Documents of an ndjson file of submissions (`title`) or comments (`body`), told apart by their keys.
 
     Ids are fullnames (`t3_`, `t1_`). A submission whose body is gone keeps its title as its text; a
-    comment whose body is gone is turned away (`deleted_text`). HTML entities stay as they are.
+    comment whose body is gone is turned away (`deleted_text`). HTML entities stay as they are. The
+    dumps do not say who wrote a comment's parent.
     """
     for row in read_json_lines(unit):
         if isinstance(row, Rejected):
@@ -52,7 +55,14 @@ def _document(record: Any, place: int) -> Row:
         container=to_name(record.get("subreddit")),
         created_at=to_time(record.get("created_utc")),
         score=to_score(record.get("score")),
+        links=None if is_comment else tuple(to_column(chain(_shared(record), find_links(text)))),
     )
+
+
+def _shared(record: dict[str, Any]) -> list[str]:
+    """The address that a link submission is of; that of a text submission is its own page."""
+    url = record.get("url")
+    return [url] if isinstance(url, str) and not record.get("is_self") else []
 
 
 def _fullname(record: dict[str, Any], prefix: str) -> str | None:

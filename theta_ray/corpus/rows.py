@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from theta_ray.corpus.authors import pseudonym
 from theta_ray.corpus.bertweet import normalizer
 from theta_ray.corpus.document import Document, Rejected, printable
 from theta_ray.corpus.language import identify, source_language
+from theta_ray.corpus.links import find_links, to_column
 from theta_ray.corpus.text import HASHTAGS, storable, text_hash
 from theta_ray.corpus.values import SURROGATE, stored_id
 from theta_ray.schemas import CORPUS
@@ -22,7 +24,11 @@ STAGED = pa.schema([*CORPUS, pa.field("unit", pa.int32()), pa.field("place", pa.
 MAX_SHRINK = 16
 # Texts are normalised so many at a time, and no more characters of them than this.
 BATCH_TEXTS, BATCH_CHARS = 256, 2**20
+# Twitter allows about fifty; of a damaged or hostile list the first ones are kept.
+MAX_MENTIONS = 1000
 CorpusRow = tuple[Any, ...]
+TEXT = CORPUS.names.index("text")
+LISTS = tuple(place for place, field in enumerate(CORPUS) if pa.types.is_list(field.type))
 Built = tuple[int, CorpusRow | Rejected]
 
 
@@ -77,10 +83,13 @@ class RowBuilder:
             self._author(document.author),
             document.context_id,
             document.parent_id,
+            self._author(document.parent_author),
             document.container,
             document.created_at,
             lang,
             tags,
+            self._mentions(document),
+            self._links(document),
             document.label,
             document.score,
             document.kind,
@@ -102,6 +111,18 @@ class RowBuilder:
             return None
         return author if self._key is None else pseudonym(self._key, author)
 
+    def _mentions(self, document: Document) -> list[str | None]:
+        if not document.mention_ids or self._corpus.authors == "drop":
+            return []
+        others = dict.fromkeys(author for author in document.mention_ids if author != document.parent_author)
+        return [self._author(author) for author in islice(others, MAX_MENTIONS)]
+
+    @staticmethod
+    def _links(document: Document) -> list[str]:
+        if document.links is not None:
+            return to_column(document.links)
+        return to_column(find_links(document.text)) if "://" in document.text else []
+
 
 def _batches(found: Iterable[Document | Rejected]) -> Iterator[list[Document | Rejected]]:
     batch: list[Document | Rejected] = []
@@ -114,6 +135,11 @@ def _batches(found: Iterable[Document | Rejected]) -> Iterator[list[Document | R
             batch, num_chars = [], 0
     if batch:
         yield batch
+
+
+def num_chars(row: CorpusRow) -> int:
+    """Characters of a row's text and lists: what its size in memory follows."""
+    return len(row[TEXT]) + sum(len(item) for place in LISTS for item in row[place])
 
 
 def to_table(rows: list[CorpusRow], units: list[int], places: list[int]) -> pa.Table:

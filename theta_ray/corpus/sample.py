@@ -5,7 +5,8 @@
 1. Authors get a home community, a second language and a heavy-tailed activity.
 2. They open threads about the topics that their community prefers, by day more than by night.
 3. Replies, mostly from the community of the thread's author, stay in the thread, its topic and language.
-4. Reposts (`RT @user: ...`) and copies repeat earlier texts; a few damaged lines are mixed in.
+4. Reposts (`RT @user: ...`) and copies repeat earlier texts, and the page that goes with one in three of them;
+   a few damaged lines are mixed in.
 
 No person wrote any of it, and every row says so. The same seed gives the same bytes.
 """
@@ -17,7 +18,6 @@ import gzip
 import json
 import random
 import sys
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from theta_ray.corpus.sample_phrases import POST_FRAMES, REPLY_FRAMES, TOPICS, WHEN
+from theta_ray.corpus.sample_post import Author, Post
 
 NUM_POSTS = 3000
 NUM_AUTHORS = 240
@@ -64,44 +65,6 @@ Damaged or unwanted, by the reason under which they must be turned away: {damage
 """
 
 
-@dataclass(frozen=True)
-class _Author:
-    handle: str
-    community: str
-    lang: str
-    activity: float
-
-
-@dataclass(eq=False)
-class _Post:
-    author: _Author
-    text: str
-    topic: str
-    lang: str
-    kind: str
-    container: str
-    ms: int
-    parent: _Post | None = None
-    thread: _Post | None = None
-    replies: list[_Post] = field(default_factory=list)
-    likes: int = 0
-    doc_id: str = ""
-
-    def row(self) -> dict[str, Any]:
-        """The post as the platform would dump it."""
-        return {
-            "id": self.doc_id,
-            "author": self.author.handle,
-            "text": self.text,
-            "thread": (self.thread or self).doc_id,
-            "parent": self.parent.doc_id if self.parent else None,
-            "community": self.container,
-            "created_at": _iso(self.ms),
-            "likes": self.likes,
-            "synthetic": True,
-        }
-
-
 def write_sample(folder: str | Path, seed: int = 0, num_posts: int = NUM_POSTS) -> None:
     """Write `raw/*.jsonl.gz`, `truth.parquet` and `README.txt` into `folder`, which is created."""
     folder = Path(folder)
@@ -134,14 +97,14 @@ class _Platform:
         self.authors = [self._author(number) for number in range(NUM_AUTHORS)]
         self.seen: set[str] = set()
 
-    def _author(self, number: int) -> _Author:
+    def _author(self, number: int) -> Author:
         home = number % len(COMMUNITIES)
         second = SECOND_LANGUAGES[home]
         lang = second if number // len(COMMUNITIES) % (8 if second == "zh" else 4) == 0 else "en"
         activity = min(self.rng.paretovariate(1.1), 20.0)
-        return _Author(f"sample_user_{number:03d}", list(COMMUNITIES)[home], lang, activity)
+        return Author(f"sample_user_{number:03d}", list(COMMUNITIES)[home], lang, activity)
 
-    def run(self, num_posts: int) -> list[_Post]:
+    def run(self, num_posts: int) -> list[Post]:
         """`num_posts` posts in order of time, their ids given."""
         rng = self.rng
         num_reposts, num_copies, num_comments = num_posts // 10, num_posts // 25, num_posts * 11 // 20
@@ -158,40 +121,40 @@ class _Platform:
             post.likes = min(int(rng.paretovariate(1.1)) - 1, 5000)
         return posts
 
-    def _pick(self, community: str | None) -> _Author:
+    def _pick(self, community: str | None) -> Author:
         candidates = [author for author in self.authors if community in (None, author.community)]
         return self.rng.choices(candidates, [author.activity for author in candidates])[0]
 
-    def _open_thread(self) -> _Post:
+    def _open_thread(self) -> Post:
         author = self._pick(None)
         favourites = COMMUNITIES[author.community]
         topic = self.rng.choices(list(TOPICS), [6 if topic in favourites else 1 for topic in TOPICS])[0]
         at_home = self.rng.random() < 0.85
         container = author.community if at_home else self.rng.choice(list(COMMUNITIES))
         text = self._text(topic, author.lang, POST_FRAMES, author.handle)
-        return _Post(author, text, topic, author.lang, "post", container, self._moment())
+        return Post(author, text, topic, author.lang, "post", container, self._moment())
 
-    def _reply(self, thread: _Post) -> _Post:
+    def _reply(self, thread: Post) -> Post:
         parent = thread
         if thread.replies and self.rng.random() < 0.4:
             parent = self.rng.choice(thread.replies)
         author = self._pick(parent.author.community if self.rng.random() < 0.7 else None)
         text = self._text(thread.topic, thread.lang, REPLY_FRAMES, parent.author.handle)
-        reply = _Post(author, text, thread.topic, thread.lang, "comment", thread.container, self._after(parent.ms, 3))
+        reply = Post(author, text, thread.topic, thread.lang, "comment", thread.container, self._after(parent.ms, 3))
         reply.parent, reply.thread = parent, thread
         thread.replies.append(reply)
         return reply
 
-    def _repost(self, original: _Post) -> _Post:
+    def _repost(self, original: Post) -> Post:
         author = self._pick(original.author.community if self.rng.random() < 0.7 else None)
         text = f"RT @{original.author.handle}: {original.text}"
         ms = self._after(original.ms, 8)
-        return _Post(author, text, original.topic, original.lang, "repost", original.container, ms)
+        return Post(author, text, original.topic, original.lang, "repost", original.container, ms)
 
-    def _copy(self, original: _Post) -> _Post:
+    def _copy(self, original: Post) -> Post:
         author = self._pick(None)
         ms = self._after(original.ms, 48)
-        return _Post(author, original.text, original.topic, original.lang, "post", author.community, ms)
+        return Post(author, original.text, original.topic, original.lang, "post", author.community, ms)
 
     def _moment(self) -> int:
         """A time on one of the first 30 days, so that everything else finds room before the month ends."""
@@ -239,13 +202,9 @@ def _snowflake(ms: int, rng: random.Random) -> int:
     return ((ms - SNOWFLAKE_EPOCH_MS) << 22) | rng.getrandbits(22)
 
 
-def _iso(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _files(posts: list[_Post], damage: dict[str, int], rng: random.Random) -> list[list[str]]:
+def _files(posts: list[Post], damage: dict[str, int], rng: random.Random) -> list[list[str]]:
     """The lines of each file, a few days in each, damaged lines put between the others."""
-    spans: list[list[_Post]] = [[] for _ in range(-(-NUM_DAYS // DAYS_PER_FILE))]
+    spans: list[list[Post]] = [[] for _ in range(-(-NUM_DAYS // DAYS_PER_FILE))]
     for post in posts:
         spans[(post.ms - START_MS) // DAY_MS // DAYS_PER_FILE].append(post)
     filled = [span for span in spans if span]
@@ -261,7 +220,7 @@ def _files(posts: list[_Post], damage: dict[str, int], rng: random.Random) -> li
     return files
 
 
-def _damaged_line(post: _Post, reason: str, rng: random.Random) -> str:
+def _damaged_line(post: Post, reason: str, rng: random.Random) -> str:
     """A line that resembles `post` under an id of its own, and must be turned away for `reason`."""
     new_id = _snowflake(post.ms, rng)
     row = {**post.row(), "id": str(new_id), "parent": None}
@@ -281,7 +240,7 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _truth(posts: list[_Post]) -> pa.Table:
+def _truth(posts: list[Post]) -> pa.Table:
     first: dict[str, str] = {}
     rows = []
     for post in posts:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from theta_ray.config import Input
+from theta_ray.corpus import entities
 from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
 from theta_ray.corpus.files import read_json_values
 from theta_ray.corpus.values import to_id, to_name, to_score, to_time
@@ -34,6 +35,7 @@ def read_twitter_v1(unit: Unit, spec: Input) -> Iterator[Row]:
 
     A retweet has kind `repost` and the original's full text, so that it repeats its original; a
     reply has kind `comment` and no context, because v1.1 does not name the root of a conversation.
+    Mentions and addresses are those of what the text is of; a tweet to somebody that answers nothing mentions them.
     """
     for row in read_json_values(unit):
         if isinstance(row, Rejected):
@@ -66,24 +68,39 @@ def _document(tweet: Any, place: int) -> Row:
         return Rejected("missing_id", "", place)
     original = tweet.get("retweeted_status")
     replied_to = to_id(tweet.get("in_reply_to_status_id_str") or tweet.get("in_reply_to_status_id"))
-    kind, parent_id = "post", None
+    kind, parent_id, parent_author, shown = "post", None, None, tweet
     if isinstance(original, dict):
-        kind, parent_id = "repost", id_of(original)
+        kind, parent_id, parent_author, shown = "repost", id_of(original), _user_id(original), original
     elif replied_to is not None:
         kind, parent_id = "comment", replied_to
-    user = tweet.get("user")
+        parent_author = to_id(tweet.get("in_reply_to_user_id_str") or tweet.get("in_reply_to_user_id"))
+    parts = _parts(shown)
     return Document(
         doc_id,
-        full_text(original) if isinstance(original, dict) else full_text(tweet),
+        full_text(shown),
         place,
         kind,
-        author=id_of(user) if isinstance(user, dict) else None,
+        author=_user_id(tweet),
         context_id=None if kind == "comment" else doc_id,
         parent_id=parent_id,
+        parent_author=parent_author,
         created_at=to_time(tweet.get("created_at")),
         lang=to_name(tweet.get("lang")),
         score=to_score(tweet.get("favorite_count")),
+        mention_ids=entities.mention_ids(parts),
+        links=entities.links(parts),
     )
+
+
+def _user_id(tweet: dict[str, Any]) -> str | None:
+    user = tweet.get("user")
+    return id_of(user) if isinstance(user, dict) else None
+
+
+def _parts(tweet: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where a tweet's entities are: those of the whole text where it has more than 140 characters."""
+    extended = tweet.get("extended_tweet")
+    return [extended] if isinstance(extended, dict) and isinstance(extended.get("entities"), dict) else [tweet]
 
 
 def id_of(record: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -175,7 +175,7 @@ def _to_string(value: Any, what: str) -> str:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
             raise Damaged("bad_encoding", f"{what} is not UTF-8") from error
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | tuple):
         raise Damaged("bad_record", f"{what} is a {type(value).__name__}")
     return str(value)
 
@@ -199,6 +199,50 @@ def to_tags(value: Any) -> tuple[str, ...]:
         raise Damaged("bad_record", f"the tags are a {type(value).__name__}")
     tags = (str(tag).strip().removeprefix("#") for tag in value if tag is not None)
     return tuple(tag for tag in tags if tag)
+
+
+def to_ids(value: Any, read: Callable[[Any], str | None] = to_id) -> tuple[str, ...]:
+    """Ids from a list, or from text: a JSON list, or split on commas. `read` reads one.
+
+    Raises:
+        Damaged: `damaged_id`, or `bad_record` where it is no list of single values.
+    """
+    if isinstance(value, bytes):
+        value = _to_string(value, "the ids")
+    if isinstance(value, str):
+        value = [part.strip() if isinstance(part, str) else part for part in _split_tags(value.strip())]
+    if _is_missing(value):
+        return ()
+    if not isinstance(value, Sequence):
+        raise Damaged("bad_record", f"the ids are a {type(value).__name__}")
+    return tuple(item for item in map(read, value) if item is not None)
+
+
+def text_to_ids(value: str) -> tuple[str, ...]:
+    """Ids from a CSV cell, where a spreadsheet may have made floats of them."""
+    return to_ids(value, lambda part: text_to_id(part) if isinstance(part, str) else to_id(part))
+
+
+def to_links(value: Any) -> tuple[str, ...]:
+    """Web addresses from a list, or from text: a JSON list, or split on white space (addresses have commas).
+
+    Raises:
+        Damaged: `bad_record`.
+    """
+    if isinstance(value, bytes):
+        value = _to_string(value, "the links")
+    if isinstance(value, str):
+        text = value.strip()
+        value = _split_tags(text) if text.startswith("[") else [part.rstrip(",") for part in text.split()]
+    if _is_missing(value):
+        return ()
+    if not isinstance(value, Sequence):
+        raise Damaged("bad_record", f"the links are a {type(value).__name__}")
+    return tuple(link for link in map(to_text, value) if link)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _split_tags(text: str) -> list[Any]:
