@@ -23,6 +23,7 @@ from theta_ray.topics.topic_tasks import TopicsJob
 COLUMNS = {"created_at": "time", "label": "label", "lang": "lang"}
 DIM = 8
 ClusterOf = Callable[[dict[str, Any]], int]
+SimilarityOf = Callable[[dict[str, Any]], float]
 
 
 def topics_config(
@@ -38,7 +39,11 @@ def topics_config(
 
 
 def commit_clusters(
-    config: Config, cluster_of: ClusterOf, day: str = DAY, directions: Sequence[int] | None = None
+    config: Config,
+    cluster_of: ClusterOf,
+    day: str = DAY,
+    directions: Sequence[int] | None = None,
+    similarity_of: SimilarityOf | None = None,
 ) -> TopicsJob:
     """Prepare the corpus of a day and commit clusters of it: the work of labelling them.
 
@@ -47,6 +52,8 @@ def commit_clusters(
         cluster_of: cluster of a row of the corpus, from 0; -1 for none, below that for a row without a vector.
         day: of the corpus.
         directions: of the centroids, by number; as the clusters are numbered where nothing else is said.
+        similarity_of: a row of the corpus to its centroid, of which those of at least 0 are within its radius; None: by
+            chance, within it.
     """
     prepare.run(config, day)
     corpus = partition_of(config, day)
@@ -54,7 +61,11 @@ def commit_clusters(
     assert manifest is not None
     tables: dict[str, pa.Table] = {}
     for shard in manifest["shards"]:
-        rows = _assign(read_shard(corpus, shard["shard"]).to_pylist(), cluster_of)
+        documents = read_shard(corpus, shard["shard"]).to_pylist()
+        rows = _assign(documents, cluster_of)
+        if similarity_of is not None:
+            near = [similarity_of(row) for row in documents if cluster_of(row) >= -1]
+            rows = rows.set_column(2, ASSIGNMENTS.field("similarity"), pa.array(near, pa.float32()))
         for number, start in enumerate(range(0, rows.num_rows, 50)):  # as embeddings have several shards
             tables[f"{shard['shard']}-{number:05d}-{'0' * 16}"] = rows.slice(start, 50)
     sizes = np.bincount([i for table in tables.values() for i in table["cluster_id"].to_pylist() if i >= 0])

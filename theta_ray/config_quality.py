@@ -36,6 +36,10 @@ class Evaluate(Strict):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     max_documents: Annotated[int, Field(ge=1000)] = 1_000_000
     """That are looked at, about; of more, an even share by their texts."""
+    sample_rows: Annotated[int, Field(ge=100)] = 20_000
+    """Documents, about, of which held-out perplexity and further fits are; likewise by their texts."""
+    num_refits: Annotated[int, Field(ge=0, le=100)] = 4
+    """Further fits of the clusters to the sample, each with a seed of its own: what the figures owe to the seed."""
     items_per_topic: Annotated[int, Field(ge=0)] = 1
     """Of each task sheet for people; 0 writes no sheets."""
     max_items: Annotated[int, Field(ge=1)] = 200

@@ -112,6 +112,26 @@ def test_documents_that_stay_together_keep_the_id_though_centroid_and_words_have
     assert found.topics[0].similarity < Identity().min_similarity
 
 
+@pytest.mark.parametrize(("documents", "size"), [(9, 10), (99, 1000)])
+def test_a_few_common_documents_decide_nothing(documents: int, size: int) -> None:
+    # ten at least, and a tenth of the topic: the first documents of a birth were somewhere, too
+    before, now = planted("bikes", "bread", sizes=[size] * 2), planted("bikes", "votes", sizes=[size] * 2)
+    shared = np.array([[0, documents], [0, 0]])
+    found = align(now, before, Identity(), shared_BT=shared)
+    plain = align(now, before, Identity())
+    assert [(t.topic_id, t.event, t.previous_ids) for t in found.topics] == [(0, "kept", (0,)), (2, "born", ())]
+    assert found.ended == plain.ended
+    enough = align(now, before, Identity(), shared_BT=shared + [[0, 1], [0, 0]])
+    assert [(t.topic_id, t.event, t.previous_ids) for t in enough.topics] == [(0, "split", (0,)), (2, "split", (0,))]
+
+
+def test_topics_without_common_documents_are_told_by_likeness_beside_those_with_some() -> None:
+    before, now = planted("bikes", "bread", ids=[3, 4]), planted("bikes", "bread", "bread")
+    shared = np.array([[50, 0, 0], [0, 0, 0]])
+    found = align(now, before, Identity(), shared_BT=shared)
+    assert [(t.topic_id, t.event, t.previous_ids) for t in found.topics[1:]] == [(4, "split", (4,)), (5, "split", (4,))]
+
+
 def test_one_equal_topic_is_worth_more_than_two_middling_pairs() -> None:
     # without the bound taken off, 0.55 + 0.55 would beat 1 + 0
     assert match(np.array([[0.5, 0.05], [0.05, 0.0]])) == [(0, 0)]

@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from theta_ray.topics.coherence import npmi, u_mass
 from theta_ray.topics.cooccurrences import Counter
 from theta_ray.topics.diversity import (
-    completed,
     exclusivity,
     frex,
     inverted_rank_biased_overlap,
     mean_frex,
-    perplexity,
     rank_biased_overlap,
     topic_diversity,
 )
+from theta_ray.topics.perplexity import perplexity
 
 # topic-word weights and documents with published values; two best terms of each topic
 BETA = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.5, 0.3, 0.1]])
@@ -88,27 +87,3 @@ def test_weight_of_frex_goes_from_frequency_to_exclusivity() -> None:
     only_frequency, only_exclusive = frex(BETA, 0.0), frex(BETA, 1.0)
     np.testing.assert_allclose(only_frequency[1], [0.5, 1, 0.75, 0.5])
     np.testing.assert_allclose(only_exclusive[1], [0.25, 0.75, 1, 0.5])
-
-
-def test_completion_prefers_the_model_that_made_the_documents() -> None:
-    generator = np.random.default_rng(2)
-    truth = np.full((3, 30), 0.002)
-    for topic in range(3):
-        truth[topic, topic * 10 : topic * 10 + 10] = 0.1
-    truth /= truth.sum(axis=1, keepdims=True)
-    documents = []
-    for number in range(60):
-        words, counts = np.unique(generator.choice(30, 40, p=truth[number % 3]), return_counts=True)
-        documents.append(dict(zip(words.tolist(), counts.tolist(), strict=True)))
-    entropy = -(truth[0] * np.log(truth[0])).sum()
-    good = perplexity(*completed(documents, truth)).item()
-    flat = perplexity(*completed(documents, np.full((3, 30), 1 / 30))).item()
-    assert flat == pytest.approx(30)
-    assert good == pytest.approx(np.exp(entropy), rel=0.1)
-
-
-def test_completion_scores_the_other_half_only_and_leaves_unknown_words_out() -> None:
-    beta = np.array([[0.5, 0.5, 0.0]])
-    scores, words = completed([{0: 2, 1: 1, 2: 7}, {}], beta)
-    assert words.tolist() == [1, 0]
-    np.testing.assert_allclose(scores, [np.log(0.5), 0])

@@ -6,8 +6,9 @@
    what their similarity is above that bound is largest (the Hungarian method, Kuhn 1955). A matched cluster has the
    topic's id.
 3. Origins: where documents are known to both fits, one topic comes from another when at least `min_shared` of either's
-   documents are in both. Without such documents, a cluster that found no match comes from the most similar topic, and
-   a topic that found none went into the most similar cluster, if they are similar enough.
+   documents are in both. A topic or cluster of which both know 10 documents and a tenth at least is told by these; of
+   the others, a cluster that found no match comes from the most similar topic, and a topic that found none went into
+   the most similar cluster, if they are similar enough.
 4. Events, by origins: none `born`, several `merged`, one that has several heirs `split`, else `kept`. A topic without
    an heir has died. With no fit before, all are `first`.
 
@@ -32,6 +33,8 @@ from theta_ray.config_quality import Identity
 Event = Literal["born", "died", "first", "kept", "merged", "split"]
 Values = npt.NDArray[np.float64]
 MIN_TO_CENTRE = 10  # the mean of a few topics says more of themselves than of what all embeddings share
+# Of a topic's documents that both fits know: fewer may be of one corner of it.
+MIN_KNOWN, MIN_KNOWN_SHARE = 10, 0.1
 DECIMALS = 9  # of similarities: the last bits of a matrix product depend on the order of its rows
 
 
@@ -112,13 +115,13 @@ def align(
         return Alignment(_named(now, {t: next_id + i for i, t in enumerate(order)}), (), next_id + len(order))
     next_id = max([next_id, *(topic + 1 for topic in before.ids)])
     similarity_BT = similarities(before, now, settings.words_weight)
-    gave_BT, came_BT = _shares(shared_BT, similarity_BT.shape)
+    gave_BT, came_BT = _shares(shared_BT, (before.sizes, now.sizes))
     can_match_BT = (similarity_BT >= settings.min_similarity) | ((gave_BT > 0.5) & (came_BT > 0.5))
     gain_BT = np.where(can_match_BT, np.maximum(similarity_BT - settings.min_similarity, 0) + 1e-6, 0)
     matched = {order[t]: int(by_id[b]) for b, t in match(gain_BT[by_id][:, order])}
     links_BT = (gave_BT >= settings.min_shared) | (came_BT >= settings.min_shared)
-    if not gave_BT.any():
-        links_BT = _nearest_of_unmatched(similarity_BT, matched, settings.min_similarity)
+    unknown = [set(np.flatnonzero(~shares.any(axis=axis)).tolist()) for axis, shares in ((1, gave_BT), (0, came_BT))]
+    links_BT |= _nearest_of(similarity_BT, matched, unknown, settings.min_similarity)
     for t, b in matched.items():
         links_BT[b, t] = True
     new = (t for t in order if t not in matched)
@@ -202,23 +205,40 @@ def _named(now: TopicSet, ids: Mapping[int, int]) -> tuple[Aligned, ...]:
     return tuple(Aligned(cluster, ids[t], "first", (), float("nan")) for t, cluster in enumerate(now.ids))
 
 
-def _shares(shared_BT: npt.NDArray[Any] | None, shape: tuple[int, int]) -> tuple[Values, Values]:
-    """Of the shared documents: shares of topic b that are in cluster t now, and of cluster t that were in topic b."""
-    counts_BT = np.zeros(shape) if shared_BT is None else np.asarray(shared_BT, np.float64)
-    given_B1 = counts_BT.sum(axis=1, keepdims=True)
-    taken_1T = counts_BT.sum(axis=0, keepdims=True)
-    return counts_BT / np.where(given_B1 > 0, given_B1, 1), counts_BT / np.where(taken_1T > 0, taken_1T, 1)
+def _shares(shared_BT: npt.NDArray[Any] | None, sizes: tuple[Sequence[int], Sequence[int]]) -> tuple[Values, Values]:
+    """Of the shared documents: shares of topic b that are in cluster t now, and of cluster t that were in topic b.
+
+    0 throughout for a topic or cluster of which too few are known.
+    """
+    size_B, size_T = (np.asarray(each, np.float64) for each in sizes)
+    counts_BT = np.zeros((len(size_B), len(size_T))) if shared_BT is None else np.asarray(shared_BT, np.float64)
+    known_B, known_T = counts_BT.sum(axis=1), counts_BT.sum(axis=0)
+    enough_B, enough_T = (
+        known >= np.maximum(MIN_KNOWN, MIN_KNOWN_SHARE * size) for known, size in ((known_B, size_B), (known_T, size_T))
+    )
+    gave_BT = np.divide(counts_BT, known_B[:, None], out=np.zeros_like(counts_BT), where=enough_B[:, None])
+    came_BT = np.divide(counts_BT, known_T, out=np.zeros_like(counts_BT), where=enough_T)
+    return gave_BT, came_BT
 
 
-def _nearest_of_unmatched(similarity_BT: Values, matched: Mapping[int, int], bound: float) -> npt.NDArray[np.bool_]:
-    """[B, T] the most similar partner of each row and column that has no match."""
+def _nearest_of(
+    similarity_BT: Values, matched: Mapping[int, int], unknown: Sequence[set[int]], bound: float
+) -> npt.NDArray[np.bool_]:
+    """[B, T] the most similar partner of each row and column that has no match and whose documents nothing is known of.
+
+    Args:
+        similarity_BT: of all pairs.
+        matched: row of each column that has a match.
+        unknown: such rows, and such columns.
+        bound: a partner is no less similar.
+    """
     links_BT = np.zeros(similarity_BT.shape, bool)
     if not similarity_BT.size:
         return links_BT
-    for b in set(range(len(similarity_BT))) - set(matched.values()):
+    for b in unknown[0] - set(matched.values()):
         t = int(similarity_BT[b].argmax())
         links_BT[b, t] = similarity_BT[b, t] >= bound
-    for t in set(range(similarity_BT.shape[1])) - set(matched):
+    for t in unknown[1] - set(matched):
         b = int(similarity_BT[:, t].argmax())
         links_BT[b, t] |= similarity_BT[b, t] >= bound
     return links_BT

@@ -11,12 +11,14 @@ import pyarrow as pa
 
 from theta_ray.config_topics import Topics
 from theta_ray.errors import ConfigError, InputError
-from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.manifest import identity_of, list_versions, read_manifest
 from theta_ray.objects import join, list_names
 from theta_ray.store import Partition, read_shard
 from theta_ray.topics.align import Alignment, TopicSet, align
 from theta_ray.topics.described import Described, sizes_of
 from theta_ray.topics.topic_tasks import TopicsJob
+
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,20 @@ class Day:
 
 
 @dataclass(frozen=True)
+class Clusters:
+    """The documents that topics of an earlier day were made of."""
+
+    corpus: Partition
+    assignments: Partition
+    shards: dict[str, tuple[str, ...]]
+    """As `Day.shards`; none where they are no longer there."""
+    place_of: dict[int, int]
+    """Cluster id -> place of its topic."""
+    least_similarity: dict[int, float]
+    """Cluster id -> similarity at its radius."""
+
+
+@dataclass(frozen=True)
 class Before:
     """The topics of an earlier day."""
 
@@ -42,6 +58,8 @@ class Before:
     next_id: int
     identity: dict[str, Any]
     """Of their manifest, with its day."""
+    clusters: Clusters
+    """Whose documents they have."""
 
 
 def read_day(job: TopicsJob) -> Day:
@@ -56,11 +74,7 @@ def read_day(job: TopicsJob) -> Day:
         raise InputError(f"{missing.path}: not committed; run jobs/cluster.py for {job.topics.date} first")
     centroids = read_manifest(job.centroids, assignments["inputs"]["centroids"]["version"])
     assert centroids is not None, "a version that is not there is an error"
-    # a shard of embeddings is a part of a corpus shard, its name and a number; of assignments, that and a digest
-    shards: dict[str, tuple[str, ...]] = {}
-    for shard in sorted(shard["shard"] for shard in assignments["shards"]):
-        of_corpus = shard.rsplit("-", 2)[0]
-        shards[of_corpus] = (*shards.get(of_corpus, ()), shard)
+    shards = _by_corpus_shard(assignments)
     unknown = shards.keys() - {shard["shard"] for shard in corpus["shards"]}
     if unknown:
         raise InputError(
@@ -71,6 +85,15 @@ def read_day(job: TopicsJob) -> Day:
     found = {"corpus": corpus, "centroids": centroids, "assignments": assignments}
     inputs = {name: identity_of(manifest) for name, manifest in found.items()}
     return Day(inputs, assignments, cluster_ids, values, shards)
+
+
+def _by_corpus_shard(assignments: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    # a shard of embeddings is a part of a corpus shard, its name and a number; of assignments, that and a digest
+    shards: dict[str, tuple[str, ...]] = {}
+    for shard in sorted(shard["shard"] for shard in assignments["shards"]):
+        of_corpus = shard.rsplit("-", 2)[0]
+        shards[of_corpus] = (*shards.get(of_corpus, ()), shard)
+    return shards
 
 
 def topics_before(job: TopicsJob, width: int) -> Before | None:
@@ -103,6 +126,7 @@ def _read_before(partition: Partition, manifest: dict[str, Any], width: int) -> 
     centroids = read_manifest(place, source["version"])
     assert centroids is not None, "a version that is not there is an error"
     cluster_ids, values = _read_centroids(place, centroids)
+    of_topic = [row["cluster_id"] for row in rows]
     if values.shape[1] != width:
         raise ConfigError(
             f"topics.previous: the topics of {partition.date} are of vectors of {values.shape[1]} values, today's of "
@@ -111,11 +135,33 @@ def _read_before(partition: Partition, manifest: dict[str, Any], width: int) -> 
     at = {cluster_id: row for row, cluster_id in enumerate(cluster_ids)}
     topics = TopicSet(
         [row["topic_id"] for row in rows],
-        values[[at[row["cluster_id"]] for row in rows]],
+        values[[at[cluster_id] for cluster_id in of_topic]],
         [{term["term"]: term["score"] for term in row["terms"]} for row in rows],
         [row["size"] for row in rows],
     )
-    return Before(topics, manifest["next_id"], {"date": partition.date, **identity_of(manifest)})
+    place_of = {cluster_id: number for number, cluster_id in enumerate(of_topic)}
+    known = _clusters_of(partition, manifest["inputs"], place_of, _least_similarity(place, centroids))
+    return Before(topics, manifest["next_id"], {"date": partition.date, **identity_of(manifest)}, known)
+
+
+def _clusters_of(
+    topics: Partition, inputs: dict[str, Any], place_of: dict[int, int], least: dict[int, float]
+) -> Clusters:
+    corpus, assignments = (
+        Partition(topics.root, table, inputs[table]["fingerprint"], topics.date) for table in ("corpus", "assignments")
+    )
+    is_there = all(inputs[each.table]["version"] in list_versions(each) for each in (corpus, assignments))
+    manifest = read_manifest(assignments, inputs["assignments"]["version"]) if is_there else None
+    return Clusters(corpus, assignments, _by_corpus_shard(manifest) if manifest else {}, place_of, least)
+
+
+def _least_similarity(partition: Partition, manifest: dict[str, Any]) -> dict[int, float]:
+    """Of each cluster, the similarity that a document at its radius has."""
+    rows = pa.concat_tables([read_shard(partition, shard["shard"]) for shard in manifest["shards"]])
+    is_euclidean = manifest.get("sections", {}).get("cluster", {}).get("metric") == "euclidean"
+    nearest = 0.0 if is_euclidean else 1.0
+    radii = zip(rows["cluster_id"].to_pylist(), rows["radius"].to_pylist(), strict=True)
+    return {cluster_id: nearest - radius for cluster_id, radius in radii}
 
 
 def _read_centroids(partition: Partition, manifest: dict[str, Any]) -> tuple[list[int], npt.NDArray[np.float32]]:
@@ -126,16 +172,26 @@ def _read_centroids(partition: Partition, manifest: dict[str, Any]) -> tuple[lis
     return rows["cluster_id"].to_pylist(), column.flatten().to_numpy().reshape(-1, column.type.list_size)
 
 
-def find_identity(
-    topics: list[Described], day: Day, before: Before | None, totals: pa.Table, settings: Topics
-) -> Alignment:
-    """Ids of a day's topics: those of the day before go on where the topics do."""
+def find_identity(now: TopicSet, before: Before | None, settings: Topics, shared_BT: Counts | None) -> Alignment:
+    """Ids of a day's topics: those of the day before go on where the topics do.
+
+    Args:
+        now: today's clusters.
+        before: the topics of the day before.
+        settings: of the recipe.
+        shared_BT: documents that both days have (shared_documents.py).
+    """
+    if before is None:
+        return align(now, None, settings.identity)
+    return align(now, before.topics, settings.identity, shared_BT=shared_BT, next_id=before.next_id)
+
+
+def topic_set(topics: list[Described], day: Day, totals: pa.Table) -> TopicSet:
+    """Today's clusters as `align` takes them."""
     sizes = sizes_of(totals)
-    now = TopicSet(
+    return TopicSet(
         [topic.cluster_id for topic in topics],
         day.centroids,
         [dict(topic.terms) for topic in topics],
         [sizes.get(topic.cluster_id, 0) for topic in topics],
     )
-    next_id = before.next_id if before else 0
-    return align(now, before.topics if before else None, settings.identity, next_id=next_id)

@@ -1,12 +1,12 @@
-"""Term lists in, how different the topics are from each other, out; and how well a topic-word model predicts words.
+"""Term lists in, how different the topics are from each other, out.
 
-Shapes: T topics, M terms of each, V terms of a vocabulary, N documents, R resamples.
+Shapes: T topics, M terms of each, V terms of a vocabulary.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -109,49 +109,3 @@ def mean_frex(topics: Sequence[Terms], topic_word: Mapping[str, Values], top: in
     scores_TV = frex(np.array(list(topic_word.values())).T, weight)
     found = [[scores_TV[t, place[term]] for term in terms[:top] if term in place] for t, terms in enumerate(topics)]
     return np.array([np.mean(scores) if scores else np.nan for scores in found])
-
-
-def perplexity(log_likelihood_N: Values, words_N: Values, weights_RN: Values | None = None) -> Values:
-    """[R] exp of minus the mean log-likelihood of a word."""
-    weights = np.ones((1, len(words_N))) if weights_RN is None else weights_RN
-    return np.asarray(np.exp(-(weights @ log_likelihood_N) / (weights @ words_N)))
-
-
-def completed(
-    documents: Iterable[Mapping[int, int]], topic_word_TV: Values, *, rounds: int = 50, prior: float = 0.1
-) -> tuple[Values, Values]:
-    """Log-likelihood of one half of each document under the topics that its other half has, and that half's words.
-
-    Document completion (Wallach et al. 2009, section 5): a document's words are dealt alternately to two halves. The
-    first gives its share of topics by expectation maximisation from equal shares, each topic having `prior` words
-    beforehand; the second is scored under these shares. Words that no topic has are left out. One document at a time.
-
-    Args:
-        documents: number of each word (a column of `topic_word_TV`) in documents that the model has not seen.
-        topic_word_TV: p(word | topic), rows summing to 1.
-        rounds: of expectation maximisation.
-        prior: pseudo-count of each topic.
-
-    Returns:
-        [N] log-likelihoods, [N] words scored.
-    """
-    scores, words = [], []
-    is_known_V = topic_word_TV.sum(axis=0) > 0
-    for document in documents:
-        dealt = [word for word in sorted(document) if is_known_V[word] for _ in range(document[word])]
-        shares_T = _shares(dealt[::2], topic_word_TV, rounds, prior)
-        p = shares_T @ topic_word_TV[:, dealt[1::2]]
-        scores.append(float(np.log(np.maximum(p, 1e-300)).sum()))
-        words.append(float(len(dealt[1::2])))
-    return np.array(scores), np.array(words)
-
-
-def _shares(words: Sequence[int], topic_word_TV: Values, rounds: int, prior: float) -> Values:
-    num_topics = len(topic_word_TV)
-    shares_T = np.full(num_topics, 1 / num_topics)
-    beta_TW = topic_word_TV[:, list(words)]
-    for _ in range(rounds if words else 0):
-        joint_TW = shares_T[:, None] * beta_TW
-        shares_T = (joint_TW / joint_TW.sum(axis=0)).sum(axis=1) + prior
-        shares_T /= shares_T.sum()
-    return shares_T

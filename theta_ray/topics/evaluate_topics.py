@@ -1,10 +1,11 @@
 """Stage `evaluate_topics`: how good a day's topics are, in figures with intervals, and as task sheets for people.
 
 1. Count: each corpus shard with its assignments becomes staged counts (evidence.py).
-2. Judge: coherence, exclusivity, agreement with labels, each with its interval (quality.py); the tree over the topics
+2. Fit again: with other seeds, to a sample of the documents; how far the figures depend on the seed (refits.py).
+3. Judge: coherence, exclusivity, agreement with labels, each with its interval (quality.py); the tree over the topics
    and its levels (hierarchy.py).
-3. Ask: sheets of tasks for people, and their keys (task_sheets.py). Filled sheets that the recipe names are scored.
-4. Commit `topic_tree`, then `topic_quality` with the sheets beside it:
+4. Ask: sheets of tasks for people, and their keys (task_sheets.py). Filled sheets that the recipe names are scored.
+5. Commit `topic_tree`, then `topic_quality` with the sheets beside it:
 
     <partition>/sheets/<digest>/word_intrusion.csv   and .jsonl; what people get
                /keys/<digest>/word_intrusion.csv     what they must not see
@@ -35,13 +36,16 @@ from theta_ray.tasks import Executor
 from theta_ray.topics import label_topics
 from theta_ray.topics.days import read_day
 from theta_ray.topics.evidence import EvaluateJob, EvidenceTask, count_evidence
+from theta_ray.topics.fitted import to_plan
 from theta_ray.topics.judged import Evidence, Judged, judge, list_topics, read_people, to_tree_table
 from theta_ray.topics.quality import to_table
+from theta_ray.topics.refits import fit_again, line_of, with_sample
 from theta_ray.topics.topic_tasks import ShardTask, TopicsJob
 
 STAGE = "evaluate_topics"
 # Figures of all topics that a run card shows.
-SHOWN = ("npmi", "c_v", "u_mass", "diversity", "irbo", "exclusivity", "frex", "nmi", "ari", "ami")
+TERMS = ("npmi", "c_v", "u_mass", "diversity", "irbo", "exclusivity", "frex")
+SHOWN = (*TERMS, "perplexity", "perplexity_one_topic", "nmi", "ari", "ami")
 
 
 def make_job(config: Config, day: str) -> EvaluateJob:
@@ -64,7 +68,9 @@ def job_of(config: Config, topics: TopicsJob) -> EvaluateJob:
         )
         for name, schema in (("topic_quality", TOPIC_QUALITY), ("topic_tree", TOPIC_TREE))
     )
-    return EvaluateJob(topics, quality, nodes, config.recipe.evaluate)
+    clusters, settings = config.recipe.cluster, config.recipe.evaluate
+    plan_ = to_plan(clusters) if clusters is not None and settings.num_refits else None
+    return EvaluateJob(topics, quality, nodes, settings, plan=plan_)
 
 
 def _section(config: Config) -> dict[str, Any]:
@@ -168,12 +174,17 @@ def _make(
         raise InputError(f"{job.topics.topics.path}: is of other clusters than are committed; run jobs/label_topics.py")
     digest = digest_of([inputs["topics"], _section(config)])
     share = min(1.0, job.settings.max_documents / max(1, day.assignments["num_rows"]))
-    job = replace(job, share=share, topics=replace(job.topics, staging=job.quality.at("staging", digest)))
+    job = replace(
+        with_sample(job, day), share=share, topics=replace(job.topics, staging=job.quality.at("staging", digest))
+    )
     tasks = [EvidenceTask(job, ShardTask(job.topics, *shard), listed) for shard in day.shards.items()]
+    executor = Executor(STAGE, config.resources, lease.check)
     with phases.measure("count"):
-        counted = Executor(STAGE, config.resources, lease.check).map(count_evidence, tasks)
+        counted = executor.map(count_evidence, tasks)
+    with phases.measure("fit again"):
+        of_sample = fit_again(tasks, counted, executor)
     with phases.measure("judge"):
-        judged = judge(Evidence(tasks, counted, day, people, digest))
+        judged = judge(Evidence(tasks, counted, day, people, digest, of_sample))
     if judged.counts["num_rows"] != topics["counts"]["num_documents"]:
         raise StageError(
             f"{job.quality.path}: {topics['counts']['num_documents']} documents have topics, of which "
@@ -229,6 +240,7 @@ def _to_card(config: Config, job: EvaluateJob, manifest: dict[str, Any]) -> RunC
             "documents": counts["num_rows"],
             "documents_looked_at": counts["num_documents"],
             **{name: round(found[name], 6) for name in (*SHOWN, *people) if found.get(name) is not None},
+            **{metric: line_of(*each) for metric, each in counts["refits"]["figures"].items()},
             **{f"items_of_{kind}": count for kind, count in counts["num_items"].items()},
             "tree": job.tree.path,
         },
@@ -236,6 +248,6 @@ def _to_card(config: Config, job: EvaluateJob, manifest: dict[str, Any]) -> RunC
         recipe=config.sections("evaluate"),
         resources=config.resources.model_dump(mode="json"),
         inputs=manifest["inputs"],
-        seeds={"evaluate": job.settings.seed},
+        seeds={"evaluate": job.settings.seed, **{f"refit_{i}": s for i, s in enumerate(counts["refits"]["seeds"], 1)}},
         versions=versions(),
     )

@@ -4,6 +4,7 @@
                      labels/<corpus shard>.parquet  documents by group, label and cluster
                      texts/<corpus shard>.parquet   documents that represent topics, cut
                      terms/<corpus shard>.parquet   documents by topic and term of any topic, which FREX compares
+                     sample/<corpus shard>.parquet  the sample of document_sample.py
                      counted/<corpus shard>.json    its shard is counted when it is there
 
 Of many documents an even share is looked at, by their texts: copies are in it together, or not at all. Words are those
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,10 +26,13 @@ from theta_ray.config_quality import Evaluate
 from theta_ray.corpus import staging
 from theta_ray.store import Partition
 from theta_ray.topics.cooccurrences import Cooccurrences, Counter, Terms
+from theta_ray.topics.document_sample import COLUMNS as SAMPLE_COLUMNS
+from theta_ray.topics.document_sample import Sampling, hashes, is_drawn, with_vectors
+from theta_ray.topics.nested import Plan
 from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, documents_of, read, write
 from theta_ray.topics.words import words
 
-COLUMNS = ("doc_id", "text", "text_hash", "label")
+COLUMNS = ("doc_id", "text", "text_hash", "label", "lang")
 CELLS = pa.schema([("cell", pa.int64()), ("windows", pa.int64())])
 LABELS = pa.schema(
     [("group", pa.int64()), ("label", pa.string()), ("cluster_id", pa.int32()), ("documents", pa.int64())]
@@ -67,6 +70,10 @@ class EvaluateJob:
     settings: Evaluate
     share: float = 1.0
     """Of the documents that are looked at."""
+    sampling: Sampling | None = None
+    """Of the documents that further fits are made of; None: no sample is staged."""
+    plan: Plan | None = None
+    """The fit of the recipe; None: there are no further ones."""
     epoch: int = 0
 
     @property
@@ -99,41 +106,49 @@ def count_evidence(task: EvidenceTask) -> dict[str, Any]:
     found = staging.read_json(task.staged("counted", "json"))
     if found is not None:
         return found
-    shard = _Shard(task)
+    shard = ShardEvidence(task)
     for rows in documents_of(task.documents, COLUMNS):
         shard.add(rows)
     for kind, table in shard.tables().items():
         write(task.staged(kind), table)
+    sample = shard.sample()
+    write(task.staged("sample"), sample)
     windows = {kind: counter.result().windows_G.tolist() for kind, counter in shard.counters.items()}
     found = {"num_rows": shard.num_rows, "num_documents": shard.num_documents, "windows": windows}
+    found["num_sampled"] = sample.num_rows
     staging.write_json(task.staged("counted", "json"), found)
     return found
 
 
-class _Shard:
-    """Counts of one shard."""
+class ShardEvidence:
+    """Counts of one shard, or of a sample."""
 
     def __init__(self, task: EvidenceTask) -> None:
         job, listed = task.job, task.listed
-        self._job, self._groups = job, num_groups(job.settings, len(listed.topic_ids))
+        self._job, self._assigned = job, task.documents.assigned
+        self.num_groups = num_groups(job.settings, len(listed.topic_ids))
         first = listed.first(job.settings.top_terms)
-        self.counters = {kind: Counter(first, window, self._groups) for kind, window in job.windows.items()}
+        self.counters = {kind: Counter(first, window, self.num_groups) for kind, window in job.windows.items()}
         self._place = {cluster_id: place for place, cluster_id in enumerate(listed.cluster_ids)}
         self._wanted = pa.array([id_ for ids in listed.representative_ids for id_ in ids], pa.string())
         self._labels: Tally[tuple[int, str, int]] = Tally()
         self._in_topic: Tally[tuple[int, str]] = Tally()
         self._texts = [TEXTS.empty_table()]
+        self._sample: list[pa.Table] = []
         self.num_rows = self.num_documents = 0
 
     def add(self, rows: pa.Table) -> None:
+        """Count documents with COLUMNS and `cluster_id`."""
         self.num_rows += rows.num_rows
         shown = rows.filter(pc.is_in(rows["doc_id"], self._wanted)).select(["doc_id", "text"])
         # cut with room for runs of spaces, which become one
         cut = pc.utf8_slice_codeunits(shown["text"], 0, self._job.settings.max_chars * LINE_CHARS)
         self._texts.append(pa.table([shown["doc_id"], cut], schema=TEXTS))
         which, group = hashes(rows["text_hash"])
-        rows = rows.append_column("group", pa.array((group % np.uint64(self._groups)).astype(np.int64)))
-        rows = rows.filter(pa.array(which < self._job.share * 2.0**64)) if self._job.share < 1 else rows
+        if self._job.sampling is not None:
+            self._sample.append(rows.filter(pa.array(is_drawn(which, self._job.sampling.share))).select(SAMPLE_COLUMNS))
+        rows = rows.append_column("group", pa.array((group % np.uint64(self.num_groups)).astype(np.int64)))
+        rows = rows.filter(pa.array(is_drawn(which, self._job.share)))
         self.num_documents += rows.num_rows
         columns = (rows[name].to_pylist() for name in ("text", "group", "label", "cluster_id"))
         for text, number, label, cluster_id in zip(*columns, strict=True):
@@ -162,12 +177,10 @@ class _Shard:
             "texts": pa.concat_tables(self._texts).combine_chunks(),
         }
 
-
-def hashes(text_hash: pa.ChunkedArray) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """Two numbers of each text that have nothing to do with each other."""
-    values = b"".join(text_hash.to_pylist())
-    pairs = np.frombuffer(values, ">u8").reshape(-1, 2)
-    return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
+    def sample(self) -> pa.Table:
+        """Documents that were drawn, with their vectors."""
+        rows = pa.concat_tables(self._sample) if self._sample else TEXTS.empty_table()
+        return with_vectors(rows, self._job.sampling, self._assigned) if self._job.sampling and rows.num_rows else rows
 
 
 def _to_cells(found: Cooccurrences) -> pa.Table:

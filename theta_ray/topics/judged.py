@@ -35,6 +35,7 @@ from theta_ray.topics.quality import (
     term_rows,
     tree_rows,
 )
+from theta_ray.topics.refits import OfSample
 from theta_ray.topics.sheet_files import read_answers, to_csv, to_jsonl
 from theta_ray.topics.task_sheets import (
     PREFIXES,
@@ -74,6 +75,7 @@ class Evidence:
     people: Answered
     digest: str
     """Of the topics and the settings, which the sheets are of."""
+    of_sample: OfSample = OfSample()
 
     @property
     def listed(self) -> ListedTopics:
@@ -118,7 +120,7 @@ def judge(found: Evidence) -> Judged:
     labels = sum_rows(found.tasks, "labels", LABELS)
     rows += agreement_rows(labels, num_groups(settings, len(listed.topic_ids)), settings)
     over = tree(listed.topic_ids, _centroids(found), listed.sizes, label_counts_LT=_label_counts(labels, listed))
-    rows += tree_rows(over)
+    rows += [*tree_rows(over), *found.of_sample.rows]
     sheets = make_sheets(found, documents)
     automatic = {metric: _of_topics(rows, metric) for metric in COHERENCE}
     for kind, items in sheets.items():
@@ -128,6 +130,8 @@ def judge(found: Evidence) -> Judged:
     counts = {
         "num_rows": sum(each["num_rows"] for each in found.counted),
         "num_documents": found.num_documents,
+        "num_sampled": sum(each["num_sampled"] for each in found.counted),
+        "refits": found.of_sample.told(),
         "num_groups": len(documents.windows_G),
         "num_items": {kind: len(items) for kind, items in sheets.items()},
         "figures": {row["metric"]: row["value"] for row in rows if row["topic_id"] is None},

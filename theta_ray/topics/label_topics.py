@@ -3,8 +3,8 @@
 1. Count: each corpus shard with its assignments becomes staged counts (topic_tasks.py).
 2. Sum: each range of terms gives its best of every cluster; ranges of templates and of clusters are summed up.
 3. Count together: in which documents the best terms of a topic meet, for coherence and diversity.
-4. Describe: terms are chosen, topics get the ids of the day before (align.py), labels are asked for where the recipe
-   has an endpoint.
+4. Describe: terms are chosen, topics get the ids of the day before (align.py) by what they are and by the documents
+   that both days have (shared_documents.py), labels are asked for where the recipe has an endpoint.
 5. Commit: every document that has a cluster is in the counts.
 
 The driver sees what is shown of the topics only. A rerun takes up what an interrupted run has staged; labels of a model
@@ -35,9 +35,10 @@ from theta_ray.store import Partition, ShardWriter, digest_of, find_record, fing
 from theta_ray.tasks import Executor
 from theta_ray.topics import cluster as clustering
 from theta_ray.topics.align import Alignment
-from theta_ray.topics.days import Day, find_identity, read_day, topics_before
+from theta_ray.topics.days import Day, find_identity, read_day, topic_set, topics_before
 from theta_ray.topics.described import Described, Summed, quality_of, to_topic_counts, to_topics
 from theta_ray.topics.labels import ask_for_labels
+from theta_ray.topics.shared_documents import count_shared
 from theta_ray.topics.topic_phases import check_counts, describe, sum_up
 from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, count_shard
 
@@ -168,7 +169,9 @@ def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -
     with phases.measure("label"):
         labels = _labels(job, topics, summed)
     topics = [replace(topic, label=found or topic.label) for topic, found in zip(topics, labels, strict=True)]
-    alignment = find_identity(topics, day, before, summed.totals, job.settings)
+    with phases.measure("compare days"):
+        shared_BT = count_shared(job, day, before.clusters, executor) if before else None
+    alignment = find_identity(topic_set(topics, day, summed.totals), before, job.settings, shared_BT)
     tables = {"topics": to_topics(topics, alignment, summed)}
     tables["topic_counts"] = to_topic_counts({t.cluster_id: t.topic_id for t in alignment.topics}, summed)
     lease.check()
@@ -178,7 +181,11 @@ def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -
             "inputs": day.inputs,
             "before": earlier,
             "versions": of_words,
-            "counts": _counts(alignment, counted, labels) | quality_of(tables["topics"]),
+            "counts": {
+                **_counts(alignment, counted, labels),
+                "num_shared": 0 if shared_BT is None else int(shared_BT.sum()),
+                **quality_of(tables["topics"]),
+            },
             "next_id": alignment.next_id,
             "ended": [{"topic_id": e.topic_id, "event": e.event, "next_ids": [*e.next_ids]} for e in alignment.ended],
         }
@@ -241,6 +248,7 @@ def _to_card(config: Config, job: TopicsJob, manifest: dict[str, Any]) -> RunCar
         **counts["events"],
         **{f"ended_{event}": count for event, count in counts["ended"].items()},
         "ids_from": manifest["before"]["date"] if manifest["before"] else "first day",
+        "documents_of_both_days": counts["num_shared"],
         "mean_coherence": counts["mean_coherence"],
         "duplicate_share": counts["duplicate_share"],
         "documents_without_tokenizer": counts["num_without_tokenizer"],

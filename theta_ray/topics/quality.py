@@ -67,8 +67,10 @@ def plain(metric: str, value: float, count: int, topic_id: int | None = None) ->
 
 
 def resampling(settings: Evaluate) -> Evaluation:
-    """How intervals are made."""
-    return Evaluation(num_resamples=settings.num_resamples, confidence=settings.confidence, seed=settings.seed)
+    """How intervals are made; one fit of several asks for fewer resamples than a recipe may."""
+    return Evaluation.model_construct(
+        num_resamples=settings.num_resamples, confidence=settings.confidence, seed=settings.seed
+    )
 
 
 def coherence_rows(
