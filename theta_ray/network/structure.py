@@ -1,0 +1,122 @@
+"""All statistics of the structure of one graph in one call, each of its parts found once.
+
+pairs of nodes (dyads) -> reciprocity, triangles -> clustering, triads;  cores, assortativity, components
+distances from drawn nodes; tails of degrees                              what random graphs are not made for
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theta_ray.network import assortativity, clustering, components, cores, degrees, paths, reciprocity, tails, triads
+from theta_ray.network.degrees import Degrees
+from theta_ray.network.graph import Graph
+from theta_ray.network.paths import NUM_SOURCES, Paths
+from theta_ray.network.statistic import Statistic, statistics_of
+from theta_ray.network.tails import NUM_SAMPLES
+from theta_ray.network.triangles import count_triangles
+
+Array = NDArray[np.generic]
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+# What a tail is fitted to.
+OF_DIRECTED = ("in_degree", "out_degree")
+OF_UNDIRECTED = ("degree",)
+
+_TIES = {
+    "edges": {**reciprocity.DEFINITIONS, **assortativity.DEFINITIONS},
+    "nodes": {**components.DEFINITIONS, **cores.DEFINITIONS, **clustering.DEFINITIONS, **triads.DEFINITIONS},
+}
+_TAILS = {
+    f"{of}_{name}": f"Of the {of.replace('_', '-')}s of all nodes, NaN where {where}: {text}"
+    for of, where in (("in_degree", "undirected"), ("out_degree", "undirected"), ("degree", "directed"))
+    for name, text in tails.DEFINITIONS.items()
+}
+DEFINITIONS = {**degrees.DEFINITIONS, **_TIES["edges"], **_TIES["nodes"], **paths.DEFINITIONS, **_TAILS}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Statistics of a graph, values of its nodes, and curves."""
+
+    values: dict[str, float]
+    """As `DEFINITIONS` says."""
+    statistics: list[Statistic]
+    """The same with populations and intervals."""
+    nodes: dict[str, Array]
+    """[nodes] degrees, strengths, `component_id`, `core`."""
+    curves: dict[str, Curve]
+    """x and y: the share of nodes with at least x edges; the share of pairs x steps apart."""
+
+
+def tie_statistics(graph: Graph) -> dict[str, float]:
+    """Statistics that the degrees of a graph do not decide: those to compare with random graphs (nulls.py)."""
+    return _ties(graph)[0]
+
+
+def structure(
+    graph: Graph, *, num_sources: int = NUM_SOURCES, num_samples: int = NUM_SAMPLES, seed: int = 0
+) -> Structure:
+    """Statistics of one graph.
+
+    Args:
+        graph: directed or not; weights count in strengths and weighted reciprocity only.
+        num_sources: nodes whose distances are measured (paths.py).
+        num_samples: of fitted models behind the p-value of a tail (tails.py).
+        seed: of both.
+    """
+    of_nodes = degrees.degrees(graph)
+    size = degrees.size(graph, of_nodes)
+    ties, nodes = _ties(graph)
+    distances = paths.paths(graph, nodes["component_id"], num_sources=num_sources, seed=seed)
+    fitted = _tails(of_nodes, graph.directed, num_samples, seed)
+    num_pairs = len(distances.counts) * max(0, distances.num_nodes - 1)
+    statistics = statistics_of({**size, **fitted}, "nodes", graph.num_nodes)
+    for population, count in (("edges", graph.num_edges), ("nodes", graph.num_nodes)):
+        statistics += statistics_of({name: ties[name] for name in _TIES[population]}, population, count)
+    steps = distances.statistics()
+    statistics += statistics_of(steps, "pairs of nodes", num_pairs, distances.intervals())
+    return Structure(
+        {**size, **ties, **steps, **fitted},
+        statistics,
+        {**of_nodes._asdict(), **nodes},
+        _curves(of_nodes, graph.directed, distances),
+    )
+
+
+def _ties(graph: Graph) -> tuple[dict[str, float], dict[str, NDArray[np.int32]]]:
+    pairs = reciprocity.dyads(graph)
+    triangles = count_triangles(pairs)
+    simple = pairs.graph()
+    core, weak = cores.core_number(simple), components.weak_components(graph)
+    found = {
+        **reciprocity.reciprocity(graph, pairs),
+        **assortativity.degree_assortativity(graph, simple),
+        **components.components(graph, weak),
+        **cores.cores(graph, core),
+        **clustering.clustering(simple, triangles),
+        **triads.triad_census(graph, pairs, triangles),
+    }
+    return found, {"component_id": weak, "core": core}
+
+
+def _fitted_to(directed: bool) -> tuple[str, ...]:
+    return OF_DIRECTED if directed else OF_UNDIRECTED
+
+
+def _tails(of_nodes: Degrees, directed: bool, num_samples: int, seed: int) -> dict[str, float]:
+    found = dict.fromkeys(_TAILS, np.nan)
+    for of in _fitted_to(directed):
+        fitted = tails.tail(getattr(of_nodes, of), num_samples=num_samples, seed=seed)
+        found |= {f"{of}_{name}": value for name, value in fitted.items()}
+    return found
+
+
+def _curves(of_nodes: Degrees, directed: bool, distances: Paths) -> dict[str, Curve]:
+    found = {f"{of}_ccdf": tails.ccdf(getattr(of_nodes, of)) for of in _fitted_to(directed)}
+    apart = distances.counts.sum(axis=0)[1:].astype(np.float64)
+    found["path_length"] = (np.arange(1.0, len(apart) + 1), apart / max(1.0, apart.sum()))
+    return found
