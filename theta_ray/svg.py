@@ -154,7 +154,8 @@ def thinned(places: Values) -> Values:
     column = np.repeat(np.arange(len(starts)), ends - starts)
     by_height = np.lexsort((np.arange(len(places)), places[:, 1], column))
     kept = np.unique(np.concatenate([starts, ends - 1, by_height[starts], by_height[ends - 1]]))
-    return places[kept]
+    found: Values = places[kept]
+    return found
 
 
 def clean(text: str) -> str:
@@ -167,7 +168,8 @@ def _places(axes: tuple[Axis, Axis], x: ArrayLike, y: ArrayLike) -> Values:
     xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
     order = np.argsort(xs, kind="stable")
     across, up = axes[0].share(xs[order]), axes[1].share(ys[order])
-    return np.round(np.column_stack([LEFT + WIDTH * across, TOP + HEIGHT * (1 - up)]), 1)
+    places: Values = np.column_stack([LEFT + WIDTH * across, TOP + HEIGHT * (1 - up)])
+    return places.round(1)
 
 
 def _frame(x: Axis, y: Axis) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,25 @@ def test_another_ending_and_a_column_that_is_no_attribute_are_refused(tmp_path: 
 def test_numbers_are_exact_in_text() -> None:
     numbers = np.concatenate([np.random.default_rng(0).normal(size=1000) * 10.0 ** np.arange(-300, 300, 0.6), [5e-324]])
     assert [float(text) for text in to_text(pa.array(numbers)).to_pylist()] == numbers.tolist()
+
+
+@ENDINGS
+def test_memory_does_not_grow_with_the_graph(tmp_path: Path, ending: str) -> None:
+    names = [f"author {i:06d}" for i in range(2000)]
+    allocated: list[int] = []
+
+    def edges() -> pa.RecordBatchReader:
+        def batches() -> Iterator[pa.RecordBatch]:
+            for weight in range(30):
+                allocated.append(pa.total_allocated_bytes())
+                rows = {"source_id": names, "target_id": names[::-1], "weight": np.full(2000, weight + 0.5)}
+                yield pa.RecordBatch.from_pydict(rows)
+
+        kinds = pa.schema([("source_id", pa.string()), ("target_id", pa.string()), ("weight", pa.float64())])
+        return pa.RecordBatchReader.from_batches(kinds, batches())
+
+    rows = GraphRows("mention", True, pa.table({"author_id": names}).to_reader, edges)
+    write_graph_file(str(tmp_path / f"graph.{ending}"), rows, select(rows, 20_000))
+    size = (tmp_path / f"graph.{ending}").stat().st_size
+    assert select(rows, 20_000).num_edges_left_out == 40_000
+    assert max(allocated) - min(allocated) < size / 4

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from theta_ray.errors import StageError
-from theta_ray.network.graph_formats import FORMATS, Format, Texts, to_label, to_text, to_xml
+from theta_ray.network.graph_formats import FORMATS, Format, to_label, to_text, to_xml
 from theta_ray.objects import access, create_from_file, get_file
 
 BATCH_ROWS = 2**16
@@ -169,16 +169,16 @@ def _write(file: IO[bytes], rows: GraphRows, selection: Selection, form: Format)
     file.write(form.tail.encode())
 
 
-def _write_lines(file: IO[bytes], around: tuple[str, ...], cells: list[Texts]) -> None:
+def _write_lines(file: IO[bytes], around: tuple[str, ...], cells: list[pa.Array]) -> None:
     parts = [part for pair in zip(around, cells, strict=False) for part in pair]
     lines = pc.binary_join_element_wise(*parts, around[-1] + "\n", "")
     file.write("".join(lines.to_pylist()).encode())
 
 
-def _attributes(rows: pa.RecordBatch, kind: str, form: Format) -> Texts:
+def _attributes(rows: pa.RecordBatch, kind: str, form: Format) -> pa.Array:
     """[rows] all attributes but the weight as XML."""
     before, middle, after = form.value
-    cells: list[Texts | str] = [pa.array([""] * len(rows), pa.string())]
+    cells: list[pa.Array | str] = [pa.array([""] * len(rows), pa.string())]
     for name in rows.schema.names:
         if name not in KEYS and (kind, name) != ("edge", "weight"):
             opening = f"{before}{kind}_{name}{middle}"
@@ -186,5 +186,5 @@ def _attributes(rows: pa.RecordBatch, kind: str, form: Format) -> Texts:
     return pc.binary_join_element_wise(*cells, "", null_handling="replace", null_replacement="")
 
 
-def _ids(rows: pa.RecordBatch, name: str) -> Texts:
+def _ids(rows: pa.RecordBatch, name: str) -> pa.Array:
     return pc.cast(rows[name], pa.string())

@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 
 from theta_ray.terminal import escaped
 
-Texts = pa.Array
 Attributes = list[tuple[str, pa.DataType]]
 REPLACED = "\ufffd"
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffd-\uffff]")
 FORBIDDEN_RE2 = "[\\x{0}-\\x{8}\\x{b}\\x{c}\\x{e}-\\x{1f}\\x{fffd}-\\x{ffff}]"  # Arrow holds no lone surrogates
 # A reader takes plain tabs and line ends in an attribute for blanks. Without `>` there is no `]]>`.
 REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+TO_REFERENCES = {ord(character): reference for character, reference in REFERENCES.items()}
 
 
 class Format(NamedTuple):
@@ -45,10 +45,10 @@ class Format(NamedTuple):
 def xml(text: str) -> str:
     """`text` as the content of an element or attribute."""
     legal = FORBIDDEN.sub(lambda found: f"{REPLACED}{ord(found[0]):04X}", text)
-    return legal.translate(str.maketrans(REFERENCES))
+    return legal.translate(TO_REFERENCES)
 
 
-def to_xml(texts: Texts) -> Texts:
+def to_xml(texts: pa.Array) -> pa.Array:
     """`xml` of each text."""
     is_hostile = pc.match_substring_regex(texts, FORBIDDEN_RE2)
     legal = _mend(texts, is_hostile, lambda text: FORBIDDEN.sub(lambda found: f"{REPLACED}{ord(found[0]):04X}", text))
@@ -57,12 +57,12 @@ def to_xml(texts: Texts) -> Texts:
     return legal
 
 
-def to_label(ids: Texts) -> Texts:
+def to_label(ids: pa.Array) -> pa.Array:
     """Ids in one line each, with what is not printable as its code."""
     return _mend(ids, pc.invert(pc.utf8_is_printable(ids)), escaped)
 
 
-def _mend(texts: Texts, is_odd: pa.BooleanArray, mend: Callable[[str], str]) -> Texts:
+def _mend(texts: pa.Array, is_odd: pa.BooleanArray, mend: Callable[[str], str]) -> pa.Array:
     """Few texts are odd, so only these become Python's."""
     odd = texts.filter(is_odd)
     if not len(odd):
@@ -70,7 +70,7 @@ def _mend(texts: Texts, is_odd: pa.BooleanArray, mend: Callable[[str], str]) -> 
     return pc.replace_with_mask(texts, is_odd, pa.array([mend(text) for text in odd.to_pylist()], texts.type))
 
 
-def to_text(values: pa.Array) -> Texts:
+def to_text(values: pa.Array) -> pa.Array:
     """Numbers, truth values, times (ISO 8601, UTC) and texts as XML; null where a number is not finite."""
     kind = values.type
     if pa.types.is_floating(kind):
