@@ -107,7 +107,7 @@ def test_directions_are_dropped_with_both_weights_kept() -> None:
 
 def test_communities_that_fall_apart_are_split() -> None:
     path = Graph.of(5, range(4), range(1, 5), directed=False)
-    labels = communities_module._connected(path, np.array([0, 0, 1, 0, 0], np.int32))
+    labels = communities_module.connected_parts(path, np.array([0, 0, 1, 0, 0], np.int32))
     assert by_size(labels).tolist() == [0, 0, 2, 1, 1]
 
 

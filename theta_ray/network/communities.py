@@ -94,7 +94,7 @@ def communities(graph: Graph, seeds: Sequence[int] = SEEDS, search: Search | Non
     part = _induced(graph.undirected(), searched)
     if not search.weighted:
         part = Graph(part.num_nodes, part.source, part.target, np.ones(part.num_edges), directed=False)
-    labels = [by_size(_connected(part, found)) for found in _partitions(part, seeds, search)]
+    labels = [by_size(connected_parts(part, found)) for found in _partitions(part, seeds, search)]
     quality = tuple(split(part, found).modularity(search.resolution) for found in labels)
     best = int(np.argmax(np.round(quality, 12)))
     pairs = [agreement(*pair) for pair in combinations(labels, 2)] if part.num_nodes else []
@@ -135,8 +135,8 @@ def _induced(graph: Graph, nodes: Places) -> Graph:
     return Graph(len(nodes), source[kept], target[kept], graph.weight[kept], directed=graph.directed)
 
 
-def _connected(graph: Graph, labels: Nodes) -> Nodes:
-    """Parts of the partition that hang together: a community that falls apart becomes several."""
+def connected_parts(graph: Graph, labels: Nodes) -> Nodes:
+    """[nodes] parts of the partition that hang together: a community that falls apart becomes several."""
     inner = labels[graph.source] == labels[graph.target]
     starts = np.zeros(graph.num_nodes + 1, np.int32)
     np.cumsum(np.bincount(graph.source[inner], minlength=graph.num_nodes), out=starts[1:])

@@ -8,7 +8,8 @@ Nodes with label -1 are in no community; they and their edges are left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,19 @@ DEFINITIONS = {
         for name, text in _OVER.items()
     },
 }
+
+
+_OF_EDGES = (
+    "num_edges",
+    "weight",
+    "volume",
+    "out_volume",
+    "in_volume",
+    "inner_edges",
+    "inner_weight",
+    "cut_edges",
+    "cut_weight",
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,13 @@ def split(graph: Graph, labels: Nodes) -> Split:
         cut_weight=cut_weight,
         directed=graph.directed,
     )
+
+
+def together(parts: Sequence[Split]) -> Split:
+    """What communities are made of, from parts of the edges, all with the labels of all nodes."""
+    first = parts[0]
+    added = {name: sum(getattr(part, name) for part in parts) for name in _OF_EDGES}
+    return replace(first, **added)
 
 
 def community_quality(parts: Split, resolution: float = 1.0) -> dict[str, float]:

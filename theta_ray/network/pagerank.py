@@ -7,14 +7,12 @@ Brin and Page (1998), Computer Networks 30:107; nodes without out-edges lead eve
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from theta_ray.network.graph import Graph
-from theta_ray.network.hits import EdgeWeights, Vector, adjacency, effective_number
+from theta_ray.network.hits import EdgeWeights, Links, Matrix, Vector, adjacency, effective_number
 
 MAX_STEPS = 10_000
 DEFINITIONS = {
@@ -33,17 +31,6 @@ class PageRank:
     dangling_share: float
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one step gives: the new scores, and two sums over them."""
-
-    score: Vector
-    dangling: float
-    """Score on nodes without out-edges."""
-    change: float
-    """Sum of absolute differences from the old scores."""
-
-
 def pagerank(
     graph: Graph, damping: float = 0.85, weights: EdgeWeights = "binary", *, tolerance: float = 1e-10
 ) -> PageRank:
@@ -59,38 +46,25 @@ def pagerank(
         ValueError: the damping is not in [0, 1).
     """
     matrix = adjacency(graph, weights)
-    out = np.asarray(matrix.sum(axis=1), np.float64)
-    into = matrix if not graph.directed else csr_array(matrix.T)
-    is_dangling = out == 0
-    per_strength = np.divide(damping, out, out=np.zeros_like(out), where=~is_dangling)
-
-    def step(score: Vector, everywhere: float) -> Step:
-        found = np.asarray(into @ (score * per_strength)) + everywhere
-        return Step(found, float(found[is_dangling].sum()), float(np.abs(found - score).sum()))
-
-    return stationary(step, graph.num_nodes, float(is_dangling.mean()) if len(out) else 0.0, damping, tolerance)
+    links = Matrix(matrix, symmetric=not graph.directed)
+    return stationary(links, np.asarray(matrix.sum(axis=1), np.float64), damping, tolerance)
 
 
-def stationary(
-    step: Callable[[Vector, float], Step], num_nodes: int, dangling: float, damping: float, tolerance: float = 1e-10
-) -> PageRank:
-    """The limit of steps from the uniform vector, wherever the edges are.
-
-    Args:
-        step: from scores and what is added everywhere to the next scores, damping included.
-        num_nodes: of the graph.
-        dangling: share of the nodes without out-edges.
-        damping: of the steps, which bring two vectors nearer by this factor in L1.
-        tolerance: largest L1 distance to the limit.
-    """
+def stationary(links: Links, out_strength: Vector, damping: float, tolerance: float = 1e-10) -> PageRank:
+    """PageRank wherever the edges are; `out_strength` [nodes] are the row sums of the links."""
     if not 0 <= damping < 1:
         raise ValueError(f"damping {damping}: it must be at least 0 and below 1")
-    found = Step(np.full(num_nodes, 1 / max(num_nodes, 1)), dangling, np.inf)
-    num_steps = 0
-    while num_nodes and found.change * damping > tolerance * (1 - damping) and num_steps < MAX_STEPS:
-        found = step(found.score, (1 - damping + damping * found.dangling) / num_nodes)
+    num_nodes, num_steps, change = links.num_nodes, 0, np.inf
+    is_dangling = out_strength == 0
+    rate = np.divide(damping, out_strength, out=np.zeros(num_nodes), where=~is_dangling)
+    score = np.full(num_nodes, 1 / max(num_nodes, 1))
+    # a step brings any two vectors nearer by the damping, so the last change bounds what is left
+    while num_nodes and change * damping > tolerance * (1 - damping) and num_steps < MAX_STEPS:
+        everywhere = (1 - damping + damping * score[is_dangling].sum()) / num_nodes
+        before, score = score, links.backward(score * rate) + everywhere
+        change = float(np.abs(score - before).sum())
         num_steps += 1
-    return PageRank(found.score, num_steps, found.dangling)
+    return PageRank(score, num_steps, float(score[is_dangling].sum()))
 
 
 def pagerank_statistics(found: PageRank) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from theta_ray.topics.lloyd import Grid, Sums, Vectors, total
-from theta_ray.topics.worker import Facts, Far, Worker, farthest_of, together
+from theta_ray.topics.worker import Facts, Far, farthest_of, together
 
 
 class Workers(Protocol):
@@ -27,7 +27,7 @@ class Workers(Protocol):
 class LocalWorkers:
     """Workers of this process."""
 
-    workers: Sequence[Worker]
+    workers: Sequence[object]
 
     def each(self, method: str, *arguments: Any) -> list[Any]:
         """The answers of every worker, one after another."""
