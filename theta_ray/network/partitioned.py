@@ -25,6 +25,7 @@ from theta_ray.network.hits import EdgeWeights, Hits, Vector, singular_vectors
 from theta_ray.network.label_propagation import propagated
 from theta_ray.network.pagerank import PageRank, stationary
 from theta_ray.network.reciprocity import DEFINITIONS as OF_RECIPROCITY
+from theta_ray.network.reciprocity import reciprocity_of
 from theta_ray.topics.workers import Workers
 
 
@@ -46,20 +47,10 @@ class Partitioned:
 
     def reciprocity(self) -> dict[str, float]:
         """As `reciprocity.reciprocity`."""
+        if not self.directed:
+            return dict.fromkeys(OF_RECIPROCITY, np.nan)
         num_edges, weight, both, smaller = np.sum(self._in_order("returned"), axis=0)
-        if not self.directed or not num_edges:
-            none = {"num_mutual_dyads": 0.0, "num_asymmetric_dyads": 0.0} if self.directed else {}
-            return dict.fromkeys(OF_RECIPROCITY, np.nan) | none
-        share, mutual = both / num_edges, both / 2
-        density = num_edges / (self.num_nodes * (self.num_nodes - 1))
-        return {
-            "reciprocity": share,
-            "reciprocity_dyad": mutual / (num_edges - mutual),
-            "reciprocity_weighted": smaller / weight,
-            "reciprocity_rho": (share - density) / (1 - density) if density < 1 else np.nan,
-            "num_mutual_dyads": mutual,
-            "num_asymmetric_dyads": num_edges - both,
-        }
+        return reciprocity_of(self.num_nodes, int(num_edges), int(both) // 2, float(smaller), float(weight))
 
     def weak_components(self) -> Nodes:
         """[nodes] component; 0 is the largest."""

@@ -64,16 +64,33 @@ def reciprocity(graph: Graph, pairs: Dyads | None = None) -> dict[str, float]:
         return dict.fromkeys(DEFINITIONS, np.nan)
     known = dyads(graph) if pairs is None else pairs
     mutual = int((known.kind == MUTUAL).sum())
-    if not graph.num_edges:
-        return dict.fromkeys(DEFINITIONS, np.nan) | {"num_mutual_dyads": 0, "num_asymmetric_dyads": 0}
-    asymmetric = graph.num_edges - 2 * mutual
-    share = 2 * mutual / graph.num_edges
-    density = graph.num_edges / (graph.num_nodes * (graph.num_nodes - 1))
     returned = _upper(graph, graph.weight, forward=True).minimum(_upper(graph, graph.weight, forward=False))
+    return reciprocity_of(
+        graph.num_nodes, graph.num_edges, mutual, float(2 * returned.sum()), float(graph.weight.sum())
+    )
+
+
+def reciprocity_of(
+    num_nodes: int, num_edges: int, mutual: int, returned_weight: float, weight: float
+) -> dict[str, float]:
+    """The statistics of `DEFINITIONS` of a graph with directions, from counts.
+
+    Args:
+        num_nodes: of the graph.
+        num_edges: of the graph.
+        mutual: pairs of nodes with edges in both directions.
+        returned_weight: sum of min(w_ij, w_ji) over all edges.
+        weight: of all edges.
+    """
+    if not num_edges:
+        return dict.fromkeys(DEFINITIONS, np.nan) | {"num_mutual_dyads": 0, "num_asymmetric_dyads": 0}
+    asymmetric = num_edges - 2 * mutual
+    share = 2 * mutual / num_edges
+    density = num_edges / (num_nodes * (num_nodes - 1))
     return {
         "reciprocity": share,
         "reciprocity_dyad": mutual / (mutual + asymmetric),
-        "reciprocity_weighted": float(2 * returned.sum() / graph.weight.sum()),
+        "reciprocity_weighted": returned_weight / weight,
         "reciprocity_rho": (share - density) / (1 - density) if density < 1 else np.nan,
         "num_mutual_dyads": mutual,
         "num_asymmetric_dyads": asymmetric,
