@@ -100,7 +100,8 @@ def upper_tails(probability: Doubles, num_contexts: Counts, num_shared: Counts) 
         num_contexts: [J] flips with each probability.
         num_shared: [sums] w, 1 or more.
     """
-    width = int(num_shared.max(initial=1))
+    # the same for all numbers of an octave: which sums are computed together changes no bit
+    width = 2 ** int(num_shared.max(initial=1)).bit_length() - 1
     below = np.zeros((len(num_shared), width))
     # the count w is the last column, from which there is no way back: counts are moved up by what is missing
     offset = width - num_shared
@@ -113,7 +114,8 @@ def upper_tails(probability: Doubles, num_contexts: Counts, num_shared: Counts) 
         more = bdtrc(np.minimum(width - 1 - reach, many), many, p[:, None])
         tail += (below * np.where(width - 1 - reach >= many, 0.0, more)).sum(axis=1)
         flips = _binomial(np.arange(min(many, width - 1) + 1), many, p)
-        flips = flips[:, : int(np.flatnonzero(flips.max(axis=0) > NEGLIGIBLE)[-1]) + 1]
+        flips[flips < NEGLIGIBLE] = 0.0
+        flips = flips[:, : int(np.flatnonzero(flips.any(axis=0)).max(initial=0)) + 1]
         moved = below * flips[:, :1]
         for count in range(1, flips.shape[1]):
             moved[:, count:] += below[:, :-count] * flips[:, count : count + 1]
