@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3Model,
@@ -26,6 +30,16 @@ SENTENCES = [
     "#vote #run now! it's 5 p.m. and www.example.org is up",
 ]
 VOCAB_SIZE = 400
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCAB_SIZE,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 66,
+    "pad_token_id": 0,
+}
+"""Settings that configurations of BERT's family share."""
 
 
 def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
@@ -146,3 +160,17 @@ def save_qwen3(folder: Path, *, seed: int = 0, num_layers: int = 2) -> Path:
     Qwen3Model(config).save_pretrained(folder)
     qwen3_tokenizer().save_pretrained(folder)
     return folder
+
+
+def save_with_wordpieces(folder: Path, model: PreTrainedModel) -> Path:
+    """A model with BERT's kind of tokenizer."""
+    model.save_pretrained(folder)
+    wordpiece_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_modernbert(folder: Path) -> Path:
+    """A three-layer ModernBERT whose layers look at all words and at neighbours in turn."""
+    torch.manual_seed(0)
+    config = ModernBertConfig(**SMALL, initializer_range=0.3, global_attn_every_n_layers=2)
+    return save_with_wordpieces(folder, ModernBertModel(config))

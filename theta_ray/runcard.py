@@ -69,6 +69,12 @@ class RunCard:
     versions: dict[str, str] = field(default_factory=dict)
     upstream: list[RunCard] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, stage: str, partition: Partition, figures: dict[str, Any], **details: Any) -> RunCard:
+        """The card of a partition that is committed; `details` are the other fields."""
+        details = {"quarantined": {}, "versions": versions(), **details}
+        return cls(stage, "committed", partition.path, partition.fingerprint, partition.date, figures, **details)
+
     def page(self) -> str:
         """A page for a terminal, upstream stages first."""
         lines = [f"{self.stage}  {self.date}  {self.status}".rstrip(), RULE]
@@ -104,6 +110,17 @@ def load_run_card(partition: Partition, version: int) -> RunCard | None:
         return RunCard(**json.loads(read_bytes(_card_path(partition, version))))
     except FileNotFoundError:
         return None
+
+
+def finished_card(card: RunCard, partition: Partition, version: int) -> RunCard:
+    """The card of a version that an earlier run committed, with that run's seconds; a run that was killed before it
+    wrote its card has it written now.
+    """
+    before = load_run_card(partition, version)
+    if before is None:
+        card.save(partition, version)
+    card.status, card.seconds = "nothing to do", before.seconds if before else {}
+    return card
 
 
 def _card_path(partition: Partition, version: int) -> str:

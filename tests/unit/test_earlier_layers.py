@@ -14,14 +14,12 @@ from transformers import (
     AlbertModel,
     BertConfig,
     BertModel,
-    ModernBertConfig,
-    ModernBertModel,
     PreTrainedModel,
 )
 
 from tests.corpora import DAY
 from tests.gradients import assert_equal, copies, gradient, make_encoder
-from tests.models import SENTENCES, VOCAB_SIZE, save_bert, save_qwen3, save_roberta, wordpiece_tokenizer
+from tests.models import SENTENCES, SMALL, save_bert, save_modernbert, save_qwen3, save_roberta, save_with_wordpieces
 from tests.tuned import labelled_texts, tuning_config
 from theta_ray.config import Embed, Encoder
 from theta_ray.config_finetune import Loss
@@ -37,26 +35,6 @@ from theta_ray.training.layers import EarlierLayers, draw
 from theta_ray.training.step import Alone
 
 LONG: dict[str, Any] = {"max_steps": 36, "epochs": 3, "learning_rate": 1e-2}
-SMALL: dict[str, Any] = {
-    "vocab_size": VOCAB_SIZE,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 66,
-    "pad_token_id": 0,
-}
-
-
-def save(folder: Path, model: PreTrainedModel) -> Path:
-    model.save_pretrained(folder)
-    wordpiece_tokenizer().save_pretrained(folder)
-    return folder
-
-
-def save_modernbert(folder: Path) -> Path:
-    torch.manual_seed(0)
-    return save(folder, ModernBertModel(ModernBertConfig(**SMALL, initializer_range=0.3)))
 
 
 def learning(folder: Path, pooling: Any, **options: Any) -> LearningEncoder:
@@ -132,8 +110,9 @@ def test_a_run_at_two_layers_makes_an_adapter_for_fewer_layers_and_values(tmp_pa
 
 
 def refused(model: PreTrainedModel, folder: Path) -> str:
+    encoder = learning(save_with_wordpieces(folder, model), "mean")
     with pytest.raises(ConfigError) as caught:
-        EarlierLayers(*(getattr(learning(save(folder, model), "mean"), name) for name in ("model", "forward_pass")))
+        EarlierLayers(encoder.model, encoder.forward_pass)
     return str(caught.value)
 
 

@@ -13,14 +13,11 @@ from transformers import (
     AlbertConfig,
     AlbertModel,
     AutoModel,
-    ModernBertConfig,
-    ModernBertModel,
-    PreTrainedModel,
     XLMRobertaConfig,
     XLMRobertaModel,
 )
 
-from tests.models import SENTENCES, VOCAB_SIZE, save_bert, save_qwen3, save_roberta, wordpiece_tokenizer
+from tests.models import SENTENCES, SMALL, save_bert, save_modernbert, save_qwen3, save_roberta, save_with_wordpieces
 from theta_ray.config import Embed, Encoder
 from theta_ray.encoder.encoder import TextEncoder, vector_rules
 from theta_ray.encoder.layers import find_layers
@@ -29,32 +26,12 @@ from theta_ray.encoder.reference import Reference
 from theta_ray.encoder.source import resolve_model
 from theta_ray.errors import ConfigError
 
-SMALL: dict[str, Any] = {
-    "vocab_size": VOCAB_SIZE,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 66,
-    "pad_token_id": 0,
-}
-
-
-def _save(folder: Path, model: PreTrainedModel) -> Path:
-    model.save_pretrained(folder)
-    wordpiece_tokenizer().save_pretrained(folder)
-    return folder
-
-
-def save_modernbert(folder: Path) -> Path:
-    torch.manual_seed(0)
-    config = ModernBertConfig(**SMALL, initializer_range=0.3, global_attn_every_n_layers=2)
-    return _save(folder, ModernBertModel(config))
-
 
 def save_xlm_roberta(folder: Path) -> Path:
     torch.manual_seed(0)
-    return _save(folder, XLMRobertaModel(XLMRobertaConfig(**SMALL, initializer_range=0.3), add_pooling_layer=False))
+    return save_with_wordpieces(
+        folder, XLMRobertaModel(XLMRobertaConfig(**SMALL, initializer_range=0.3), add_pooling_layer=False)
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +68,7 @@ def test_more_layers_than_the_model_has_are_refused(bert: Path) -> None:
 
 def test_a_model_whose_layers_are_shared_is_refused(tmp_path: Path) -> None:
     shared = AlbertModel(AlbertConfig(**SMALL, embedding_size=16), add_pooling_layer=False)
-    recipe = Encoder(model=str(_save(tmp_path, shared)), pooling="mean", num_layers=1)
+    recipe = Encoder(model=str(save_with_wordpieces(tmp_path, shared)), pooling="mean", num_layers=1)
     with pytest.raises(ConfigError, match="no list of 3 layers is found in AlbertModel; leave it out"):
         check_num_layers(resolve_model(recipe), 1)
 

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, page_line, printable, versions
+from theta_ray.runcard import (
+    Phases,
+    Plan,
+    PlanStep,
+    RunCard,
+    finished_card,
+    load_run_card,
+    page_line,
+    printable,
+    versions,
+)
 from theta_ray.store import Partition
 
 CARD = RunCard(
@@ -69,6 +79,25 @@ def test_the_card_of_the_run_that_committed_stays(tmp_path: Path) -> None:
     kept = load_run_card(partition, 1)
     assert kept is not None
     assert kept.status == "committed"
+
+
+def test_a_version_that_is_there_has_the_seconds_of_the_run_that_made_it(tmp_path: Path) -> None:
+    partition = Partition(str(tmp_path), "embeddings", "0123456789ab", "2026-01-31")
+    made = RunCard.of("embed", partition, {"documents": 5}, seconds={"embed": 2.5})
+    assert (made.status, made.path, made.quarantined) == ("committed", partition.path, {})
+    made.save(partition, 1)
+    again = finished_card(RunCard.of("embed", partition, {"documents": 5}), partition, 1)
+    assert (again.status, again.seconds, again.figures) == ("nothing to do", {"embed": 2.5}, {"documents": 5})
+    assert load_run_card(partition, 1) == made
+
+
+def test_a_run_that_was_killed_before_its_card_gets_one_later(tmp_path: Path) -> None:
+    partition = Partition(str(tmp_path), "embeddings", "0123456789ab", "2026-01-31")
+    card = finished_card(RunCard.of("embed", partition, {"documents": 5}), partition, 3)
+    assert (card.status, card.seconds) == ("nothing to do", {})
+    saved = load_run_card(partition, 3)
+    assert saved is not None
+    assert saved.status == "committed"
 
 
 def test_phases_add_up_in_the_order_in_which_they_began() -> None:

@@ -34,11 +34,10 @@ from theta_ray.corpus.phases import (
     write_shard,
 )
 from theta_ray.corpus.survey import Survey, look
-from theta_ray.lease import Lease, holding, is_held
+from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit
-from theta_ray.objects import list_names
 from theta_ray.privacy import publishable
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
 from theta_ray.runtime import cluster
 from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.steps import reached
@@ -97,14 +96,8 @@ def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
 def _nothing_to_do(config: Config, found: Survey) -> RunCard:
     partition, manifest = found.partition, found.manifest
     assert manifest is not None, "it is current"
-    if list_names(partition.at("staging")) and not is_held(partition):
-        staging.remove(partition.at("staging"))  # of a run that was killed after its commit
-    card = _to_card(config, partition, manifest)
-    before = load_run_card(partition, manifest["version"])
-    if before is None:
-        card.save(partition, manifest["version"])  # its run was killed before writing one
-    card.status, card.seconds = "nothing to do", before.seconds if before else {}
-    return card
+    staging.remove_left(partition)
+    return finished_card(_to_card(config, partition, manifest), partition, manifest["version"])
 
 
 def _make(config: Config, found: Survey, lease: Lease, phases: Phases) -> RunCard:
@@ -215,13 +208,10 @@ def _to_card(config: Config, partition: Partition, manifest: dict[str, Any]) -> 
     languages = Counter(total(shard["details"]["languages"] for shard in manifest["shards"]))
     shown = sorted(publishable(languages).items(), key=lambda item: (-item[1], item[0]))[:NUM_LANGUAGES_SHOWN]
     repeats = counts["num_rows"] - counts["num_texts"] + quarantined.get("duplicate_text", 0)
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=partition.path,
-        fingerprint=partition.fingerprint,
-        date=partition.date,
-        figures={
+    return RunCard.of(
+        STAGE,
+        partition,
+        {
             "documents_in": counts["num_rows_in"],
             "documents_kept": counts["num_rows"],
             "distinct_texts": counts["num_texts"],
@@ -234,5 +224,4 @@ def _to_card(config: Config, partition: Partition, manifest: dict[str, Any]) -> 
         recipe=config.sections("corpus"),
         resources=config.resources.model_dump(mode="json"),
         inputs={"files": len(manifest["inputs"]), "bytes": sum(file["bytes"] for file in manifest["inputs"])},
-        versions=versions(),
     )

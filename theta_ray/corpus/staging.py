@@ -26,8 +26,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theta_ray.corpus.duplicates import Keys, bucket_range, concat
-from theta_ray.objects import access, create, create_from_file, join, open_filesystem, read_bytes
-from theta_ray.store import canonical_json
+from theta_ray.lease import is_held
+from theta_ray.objects import access, create, create_from_file, join, list_names, open_filesystem, read_bytes
+from theta_ray.store import Partition, canonical_json
 
 KEYS_SCHEMA = pa.schema([("high", pa.uint64()), ("low", pa.uint64()), ("row", pa.int32())])
 REPEATS_SCHEMA = pa.schema([("shard", pa.int32()), ("row", pa.int32())])
@@ -109,6 +110,12 @@ def _read(uri: str, limits: pc.Expression | None) -> pa.Table:
     # no partitioning: `dt=...` in the path is no column
     with access(uri):
         return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
+
+
+def remove_left(partition: Partition) -> None:
+    """Remove what a run that was killed after its commit has left below a partition that nobody holds."""
+    if list_names(partition.at("staging")) and not is_held(partition):
+        remove(partition.at("staging"))
 
 
 def remove(uri: str) -> None:

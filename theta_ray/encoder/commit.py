@@ -14,7 +14,7 @@ from theta_ray.encoder.shared import Sharing
 from theta_ray.encoder.work import Work
 from theta_ray.errors import StageError
 from theta_ray.manifest import commit, identity_of, read_manifest
-from theta_ray.runcard import RunCard, versions
+from theta_ray.runcard import RunCard
 from theta_ray.schemas import QUARANTINE, embeddings_schema
 from theta_ray.store import Record, read_records
 
@@ -116,13 +116,10 @@ def _run_figures(config: Config, work: Work) -> dict[str, Any]:
 def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -> RunCard:
     """The run card: figures of the table, rates of this run."""
     counts = body["counts"]
-    return RunCard(
-        stage="embed",
-        status="committed",
-        path=job.embeddings.path,
-        fingerprint=job.embeddings.fingerprint,
-        date=job.embeddings.date,
-        figures={
+    return RunCard.of(
+        "embed",
+        job.embeddings,
+        {
             "documents_in": counts["num_rows_in"],
             "embedded": counts["num_rows"],
             "distinct_texts": counts["num_texts"],
@@ -152,5 +149,4 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
         resources={**config.resources.model_dump(mode="json"), "kernels": work.distinct_kernels()},
         inputs=body["inputs"],
         seeds={"parity_rows": job.embed.seed},
-        versions=versions(),
     )

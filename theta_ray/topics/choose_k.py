@@ -19,10 +19,9 @@ from theta_ray.corpus import staging
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job as make_embed_job
 from theta_ray.errors import InputError, StageError
-from theta_ray.lease import Lease, holding, is_held
+from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, read_manifest
-from theta_ray.objects import list_names
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
 from theta_ray.runtime import cluster
 from theta_ray.schemas import K_CURVE
 from theta_ray.stale import against_other_fingerprints
@@ -116,14 +115,8 @@ def _finished(config: Config, job: ChooseKJob, body: dict[str, Any]) -> RunCard 
     manifest = _committed(job, body)
     if manifest is None:
         return None
-    if list_names(job.curve.at("staging")) and not is_held(job.curve):
-        staging.remove(job.curve.at("staging"))  # of a run that was killed after its commit
-    card = _to_card(config, job, manifest)
-    before = load_run_card(job.curve, manifest["version"])
-    if before is None:
-        card.save(job.curve, manifest["version"])  # its run was killed before writing one
-    card.status, card.seconds = "nothing to do", before.seconds if before else {}
-    return card
+    staging.remove_left(job.curve)
+    return finished_card(_to_card(config, job, manifest), job.curve, manifest["version"])
 
 
 def _make(config: Config, job: ChooseKJob, body: dict[str, Any], run: tuple[Lease, Phases]) -> RunCard:
@@ -178,13 +171,10 @@ def _commit(job: ChooseKJob, rows: list[Row], found: Suggestion, body: dict[str,
 
 def _to_card(config: Config, job: ChooseKJob, manifest: dict[str, Any]) -> RunCard:
     suggestion = manifest["suggestion"]
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=job.curve.path,
-        fingerprint=job.curve.fingerprint,
-        date=job.curve.date,
-        figures={
+    return RunCard.of(
+        STAGE,
+        job.curve,
+        {
             "suggested_clusters": suggestion["num_clusters"] or "none",
             "because": suggestion["why"],
             "within_one_standard_error": ", ".join(map(str, suggestion["within"])),
@@ -192,10 +182,8 @@ def _to_card(config: Config, job: ChooseKJob, manifest: dict[str, Any]) -> RunCa
             "tried": ", ".join(map(str, manifest["counts"]["tried"])),
             "picture": job.curve.at(*manifest["files"]),
         },
-        quarantined={},
         recipe=config.sections(STAGE),
         resources=config.resources.model_dump(mode="json"),
         inputs=manifest["inputs"],
         seeds={STAGE: job.settings.seed},
-        versions=versions(),
     )

@@ -21,7 +21,7 @@ from theta_ray.errors import ConfigError, StageError
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, read_manifest
 from theta_ray.progress import Progress
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
 from theta_ray.runtime import cluster
 from theta_ray.schemas import ASSIGNMENTS, centroids_schema
 from theta_ray.store import Partition, Record, ShardWriter, digest_of, fingerprint
@@ -212,23 +212,16 @@ def _finished_card(config: Config, job: ClusterJob, assignments: dict[str, Any])
     centroids = read_manifest(job.centroids)
     assert centroids is not None, "its assignments are committed"
     card = _to_card(config, job, assignments, centroids)
-    before = load_run_card(job.assignments, assignments["version"])
-    if before is None:
-        card.save(job.assignments, assignments["version"])  # its run was killed before writing one
-    card.status, card.seconds = "nothing to do", before.seconds if before else {}
-    return card
+    return finished_card(card, job.assignments, assignments["version"])
 
 
 def _to_card(config: Config, job: ClusterJob, assignments: dict[str, Any], centroids: dict[str, Any]) -> RunCard:
     counts, drift, fitted = centroids["counts"], centroids["drift"] or {}, centroids["fit"]
     steps = {"steps": len(fitted["trace"])} if fitted else {}
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=job.assignments.path,
-        fingerprint=job.assignments.fingerprint,
-        date=job.assignments.date,
-        figures={
+    return RunCard.of(
+        STAGE,
+        job.assignments,
+        {
             "documents": counts["num_rows"],
             "documents_in_no_cluster": counts["num_left_out"],
             "different_vectors": counts["num_different_rows"],
@@ -243,10 +236,8 @@ def _to_card(config: Config, job: ClusterJob, assignments: dict[str, Any], centr
             "centroids": job.centroids.path,
             "shards": len(assignments["shards"]),
         },
-        quarantined={},
         recipe=config.sections("encoder", "embed", STAGE),
         resources=config.resources.model_dump(mode="json"),
         inputs=centroids["inputs"],
         seeds={STAGE: job.seed},
-        versions=versions(),
     )

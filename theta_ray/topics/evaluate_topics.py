@@ -24,10 +24,10 @@ import pyarrow as pa
 from theta_ray.config import Config
 from theta_ray.corpus import staging
 from theta_ray.errors import InputError, StageError
-from theta_ray.lease import Lease, holding, is_held
+from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, read_manifest
-from theta_ray.objects import list_names, read_bytes
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.objects import read_bytes
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
 from theta_ray.runtime import cluster
 from theta_ray.schemas import TOPIC_QUALITY, TOPIC_TREE
 from theta_ray.stale import against_other_fingerprints
@@ -153,14 +153,8 @@ def _committed(job: EvaluateJob, inputs: dict[str, Any]) -> dict[str, Any] | Non
 
 
 def _nothing_to_do(config: Config, job: EvaluateJob, manifest: dict[str, Any]) -> RunCard:
-    if list_names(job.quality.at("staging")) and not is_held(job.quality):
-        staging.remove(job.quality.at("staging"))  # of a run that was killed after its commit
-    card = _to_card(config, job, manifest)
-    before = load_run_card(job.quality, manifest["version"])
-    if before is None:
-        card.save(job.quality, manifest["version"])  # its run was killed before writing one
-    card.status, card.seconds = "nothing to do", before.seconds if before else {}
-    return card
+    staging.remove_left(job.quality)
+    return finished_card(_to_card(config, job, manifest), job.quality, manifest["version"])
 
 
 def _make(
@@ -230,13 +224,10 @@ def _to_card(config: Config, job: EvaluateJob, manifest: dict[str, Any]) -> RunC
     counts = manifest["counts"]
     found = counts["figures"]
     people = sorted(name for name in found if name.endswith(("_accuracy", "_alpha")))
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=job.quality.path,
-        fingerprint=job.quality.fingerprint,
-        date=job.quality.date,
-        figures={
+    return RunCard.of(
+        STAGE,
+        job.quality,
+        {
             "documents": counts["num_rows"],
             "documents_looked_at": counts["num_documents"],
             **{name: round(found[name], 6) for name in (*SHOWN, *people) if found.get(name) is not None},
@@ -244,10 +235,8 @@ def _to_card(config: Config, job: EvaluateJob, manifest: dict[str, Any]) -> RunC
             **{f"items_of_{kind}": count for kind, count in counts["num_items"].items()},
             "tree": job.tree.path,
         },
-        quarantined={},
         recipe=config.sections("evaluate"),
         resources=config.resources.model_dump(mode="json"),
         inputs=manifest["inputs"],
         seeds={"evaluate": job.settings.seed, **{f"refit_{i}": s for i, s in enumerate(counts["refits"]["seeds"], 1)}},
-        versions=versions(),
     )

@@ -24,10 +24,9 @@ import pyarrow as pa
 from theta_ray.config import Config
 from theta_ray.corpus import staging
 from theta_ray.corpus.survey import partition_of
-from theta_ray.lease import Lease, holding, is_held
+from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, read_manifest
-from theta_ray.objects import list_names
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, printable, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card, printable, versions
 from theta_ray.runtime import cluster
 from theta_ray.schemas import TOPIC_COUNTS, TOPICS
 from theta_ray.stale import against_other_fingerprints
@@ -135,14 +134,8 @@ def _committed(job: TopicsJob, day: Day) -> dict[str, Any] | None:
 
 
 def _nothing_to_do(config: Config, job: TopicsJob, manifest: dict[str, Any]) -> RunCard:
-    if list_names(job.topics.at("staging")) and not is_held(job.topics):
-        staging.remove(job.topics.at("staging"))  # of a run that was killed after its commit
-    card = _to_card(config, job, manifest)
-    before = load_run_card(job.topics, manifest["version"])
-    if before is None:
-        card.save(job.topics, manifest["version"])  # its run was killed before writing one
-    card.status, card.seconds = "nothing to do", before.seconds if before else {}
-    return card
+    staging.remove_left(job.topics)
+    return finished_card(_to_card(config, job, manifest), job.topics, manifest["version"])
 
 
 def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -> RunCard:
@@ -257,14 +250,10 @@ def _to_card(config: Config, job: TopicsJob, manifest: dict[str, Any]) -> RunCar
     }
     if job.settings.labels is not None:
         figures["labels_of_a_model"] = counts["num_labels_of_a_model"]
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=job.topics.path,
-        fingerprint=job.topics.fingerprint,
-        date=job.topics.date,
-        figures=figures,
-        quarantined={},
+    return RunCard.of(
+        STAGE,
+        job.topics,
+        figures,
         recipe=config.sections("topics"),
         resources=config.resources.model_dump(mode="json"),
         inputs=manifest["inputs"],

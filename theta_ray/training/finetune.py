@@ -26,7 +26,7 @@ from theta_ray.lease import holding
 from theta_ray.manifest import identity_of, read_manifest
 from theta_ray.objects import read_bytes
 from theta_ray.progress import Progress
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card
 from theta_ray.runtime import cluster
 from theta_ray.store import Partition, fingerprint
 from theta_ray.training import mine_pairs
@@ -255,17 +255,12 @@ def _card(config: Config, adapter: Partition, workers: dict[str, Any]) -> RunCar
         for name, row in told["comparison"].items()
     }
     curve = {"loss": " ".join(f"{loss:.4f}" for loss in [*losses[:-1:every], *losses[-1:]])} if losses else {}
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=adapter.path,
-        fingerprint=adapter.fingerprint,
-        date=adapter.date,
-        figures={**told["figures"], **workers, **curve, **shown},
-        quarantined={},
+    return RunCard.of(
+        STAGE,
+        adapter,
+        {**told["figures"], **workers, **curve, **shown},
         recipe=config.sections("pairs", "encoder", "finetune"),
         resources=config.resources.model_dump(mode="json"),
-        versions=versions(),
     )
 
 

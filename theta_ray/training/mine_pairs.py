@@ -23,10 +23,9 @@ from theta_ray.config import Config
 from theta_ray.corpus import prepare, staging
 from theta_ray.corpus.duplicates import num_buckets
 from theta_ray.corpus.survey import Survey, look, partition_of
-from theta_ray.lease import Lease, holding, is_held
+from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, manifest_digest, read_manifest
-from theta_ray.objects import list_names
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card, versions
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
 from theta_ray.runtime import cluster
 from theta_ray.schemas import PAIRS
 from theta_ray.stale import against_other_fingerprints
@@ -165,14 +164,8 @@ def _inputs(job: PairsJob, found: Survey) -> dict[str, Any]:
 
 def _nothing_to_do(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:
     partition = job.partition
-    if list_names(partition.at("staging")) and not is_held(partition):
-        staging.remove(partition.at("staging"))  # of a run that was killed after its commit
-    card = _to_card(config, job, manifest)
-    before = load_run_card(partition, manifest["version"])
-    if before is None:
-        card.save(partition, manifest["version"])  # its run was killed before writing one
-    card.status, card.seconds = "nothing to do", before.seconds if before else {}
-    return card
+    staging.remove_left(partition)
+    return finished_card(_to_card(config, job, manifest), partition, manifest["version"])
 
 
 def _make(config: Config, job: PairsJob, lease: Lease, phases: Phases) -> RunCard:
@@ -253,13 +246,10 @@ def _write(function: Callable[[Writing], Record], tasks: list[Writing], executor
 
 def _to_card(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard:
     counts = manifest["counts"]
-    return RunCard(
-        stage=STAGE,
-        status="committed",
-        path=job.partition.path,
-        fingerprint=job.partition.fingerprint,
-        date=job.partition.date,
-        figures={
+    return RunCard.of(
+        STAGE,
+        job.partition,
+        {
             "kind": job.pairs.kind,
             "documents": counts["num_documents"],
             "pairs": manifest["num_rows"],
@@ -278,5 +268,4 @@ def _to_card(config: Config, job: PairsJob, manifest: dict[str, Any]) -> RunCard
         resources=config.resources.model_dump(mode="json"),
         inputs=manifest["inputs"],
         seeds={"pairs": job.pairs.seed},
-        versions=versions(),
     )
