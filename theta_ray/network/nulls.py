@@ -10,6 +10,7 @@ out-degree are exchanged at random first, which reaches what switches do not (Be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,9 +23,13 @@ Edges = NDArray[np.uint64]
 """Source in the upper half of a word, target in the lower."""
 Statistics = Callable[[Graph], Mapping[str, float]]
 
-# Each edge is in one pair of every sweep. On a graph of 1.4 million edges with hubs of 2,500, reciprocity and the edges
-# shared with the first graph are at their limit after five.
-NUM_SWEEPS = 10
+# On a graph of 1.4 million edges with hubs of 2,500, reciprocity and the edges shared with the first graph are at their
+# limit after five sweeps, four switches an edge.
+NUM_SWITCHES = 6.0
+# Sweeps that show how often a pair can be switched; how many follow is fixed by them, and so not by where they lead.
+NUM_TRIED = 3
+# A small graph needs more than its edges say, and where hardly a pair can be switched there is hardly another graph.
+MAX_SWEEPS, EDGES_SWEPT = 100, 100_000
 # One pair in so many is left alone, or two edges would only change places for ever.
 LEFT_ALONE = 8
 HALF = np.uint64(32)
@@ -48,7 +53,7 @@ class Null(NamedTuple):
     """With a value."""
 
 
-def rewired(graph: Graph, seed: int | Sequence[int], *, num_sweeps: int = NUM_SWEEPS) -> Graph:
+def rewired(graph: Graph, seed: int | Sequence[int], *, num_switches: float = NUM_SWITCHES) -> Graph:
     """A random graph with the same in- and out-degrees, or the same degrees, without loops and multiple edges.
 
     Weights stay with the sources of a directed graph, so out-strengths are kept and in-strengths are not; those of an
@@ -57,7 +62,7 @@ def rewired(graph: Graph, seed: int | Sequence[int], *, num_sweeps: int = NUM_SW
     Args:
         graph: any.
         seed: of the one replicate: the same seed gives the same graph wherever it is made.
-        num_sweeps: more of them forget more of the graph.
+        num_switches: of each edge on average; more forget more of the graph.
     """
     generator = np.random.default_rng(seed)
     source, target = graph.source.astype(np.uint64), graph.target.astype(np.uint64)
@@ -65,8 +70,11 @@ def rewired(graph: Graph, seed: int | Sequence[int], *, num_sweeps: int = NUM_SW
         other = _exchanged(graph, generator)
         source, target = other[graph.source], other[graph.target]
     edges = source << HALF | target
-    for _ in range(num_sweeps if graph.num_edges > 1 else 0):
-        _switch(edges, graph.directed, generator)
+    if len(edges) > 1:
+        tried = [_switch(edges, graph.directed, generator) for _ in range(NUM_TRIED)]
+        share = max(sum(tried) / NUM_TRIED, num_switches / MAX_SWEEPS)
+        for _ in range(max(math.ceil(num_switches / share), min(MAX_SWEEPS, EDGES_SWEPT // len(edges)))):
+            _switch(edges, graph.directed, generator)
     # the weights of each source in order, its edges in a new one
     generator.shuffle(edges)
     source = (edges >> HALF).astype(np.int64)
@@ -122,8 +130,8 @@ def _exchanged(graph: Graph, generator: np.random.Generator) -> Edges:
     return other
 
 
-def _switch(edges: Edges, directed: bool, generator: np.random.Generator) -> None:
-    """One sweep, in place. An edge without a partner stays, and so does what would equal it."""
+def _switch(edges: Edges, directed: bool, generator: np.random.Generator) -> float:
+    """One sweep, in place: the share of pairs that were switched. An edge without a partner stays."""
     generator.shuffle(edges)
     if not directed:
         turned = generator.integers(0, 2, len(edges), dtype=np.int8) > 0
@@ -140,6 +148,7 @@ def _switch(edges: Edges, directed: bool, generator: np.random.Generator) -> Non
     moved &= generator.integers(0, LEFT_ALONE, half, dtype=np.int8) > 0
     np.copyto(one, new_one, where=moved)
     np.copyto(two, new_two, where=moved)
+    return float(moved.mean())
 
 
 def _turned(edges: Edges) -> Edges:
