@@ -31,7 +31,7 @@ class Projection(Strict):
     """Actors of the same context become ties between actors."""
 
     weight: EdgeWeight = "newman"
-    """Of a tie: contexts that both are in, each as 1, as 1 / (participants - 1), or as log(contexts / participants)."""
+    """Of a tie: contexts that both are in, each as 1, as 1 / (participants - 1), or as log(authors / participants)."""
     participants: Participants = "top_level"
     """Of a thread: authors of comments on the post itself; of any comment; or of the post as well."""
     min_shared: Annotated[int, Field(ge=1)] = 1
