@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.incidences import EVENTS, NUM_ACTORS, NUM_CONTEXTS, Events, brute_force, incidence_of, projection_of
+from theta_ray.network import projection
 from theta_ray.network.pair_keys import Edges
 from theta_ray.network.projection import WEIGHTINGS, Projection, Weighting, blocks, project
 
@@ -37,10 +39,13 @@ def test_blocks_of_any_size_have_the_same_edges_to_the_last_bit(
     assert rows_of(parts) == rows_of(project(whole))
 
 
-@given(EVENTS, ANY_WEIGHTING, st.floats(1, 40))
-def test_tasks_of_any_size_have_the_same_edges(events: Events, weighting: Weighting, pairs: float) -> None:
+@given(EVENTS, ANY_WEIGHTING, st.floats(1, 40), st.integers(1, 30))
+def test_tasks_of_any_size_have_the_same_edges(events: Events, weighting: Weighting, pairs: float, chunk: int) -> None:
     whole = projection_of(incidence_of(events), weighting)
-    cuts = whole.cuts(pairs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projection, "CHUNK", chunk)  # of participations that are counted at once
+        cuts = whole.cuts(pairs)
+    assert cuts.tolist() == whole.cuts(pairs).tolist()
     assert cuts[0] == 0
     assert cuts[-1] == NUM_ACTORS
     assert (np.diff(cuts) > 0).all()

@@ -67,7 +67,7 @@ def test_a_plan_shows_what_is_built_and_what_is_left_out() -> None:
         "pairs": "10 of 4,960 (0.2%)",
         "largest context": "100 of 100 actors",
         "edges": "10 at most, 280.0 B before pruning",
-        "seconds": "0.0 on 4 cores at 30 M pairs/s each",
+        "seconds": "0.0 on 4 cores at 10 M pairs/s each",
         "above the limit": "1 of 11 contexts with 100 of 120 participations; 100 dropped",
     }
     assert json.loads(json.dumps(found.metadata()))["num_pairs"] == 10

@@ -26,8 +26,8 @@ POLICIES: dict[Policy, str] = {
 }
 MAX_PAIRS = 2_000_000_000
 """Default budget."""
-PAIRS_PER_SECOND = 30e6
-"""Of one core, output included: less than benchmarks/projection_vs_peers.py measures."""
+PAIRS_PER_SECOND = 10e6
+"""Of one core: below the slowest policy and weights that benchmarks/projection_vs_peers.py measures."""
 EDGE_BYTES = 28
 """Of an edge in memory: two actors, contexts that they share, weight, variance."""
 Counts = NDArray[np.int64]

@@ -35,6 +35,8 @@ Doubles = NDArray[np.float64]
 Weighting = Literal["count", "idf", "newman"]
 # Pairs of a block: their integers stay in a core's cache while they are sorted.
 BLOCK_PAIRS = 2**20
+# Participations whose pairs are counted at once.
+CHUNK = 2**22
 # Pairs of a task: seconds of work.
 TASK_PAIRS = 2**27
 
@@ -107,15 +109,19 @@ class Projection:
     def cuts(self, pairs: float = TASK_PAIRS, first: int = 0, last: int | None = None) -> Places:
         """Actors at which ranges of about so many pairs begin, and the end: the same cost each.
 
-        A range has more where one actor alone does. 24 bytes a participation are alive.
+        A range has more where one actor alone does.
         """
         incidence = self.incidence
         starts = incidence.actor_starts[first : None if last is None else last + 1]
-        part = slice(starts[0], starts[-1])
-        after = self._members_after(part)
-        cost = np.concatenate([[0], np.cumsum(after * self.rate[self.weight_class[incidence.contexts[part]]])])
-        upto = cost[starts - starts[0]]
-        inner = np.searchsorted(upto, np.arange(1, int(upto[-1] // pairs) + 1) * pairs)
+        upto, before, end = np.zeros(len(starts)), 0.0, int(starts[-1])
+        for begin in range(int(starts[0]), end, CHUNK):
+            part = slice(begin, min(begin + CHUNK, end))
+            rate = self.rate[self.weight_class[incidence.contexts[part]]]
+            cost = before + np.cumsum(self._members_after(part) * rate)
+            here = slice(*np.searchsorted(starts, [begin, part.stop], side="right"))
+            upto[here] = cost[starts[here] - begin - 1]
+            before = float(cost[-1])
+        inner = np.searchsorted(upto, np.arange(1, int(before // pairs) + 1) * pairs)
         return np.asarray(np.unique(np.concatenate([[0], inner, [len(starts) - 1]])) + first)
 
     def _members_after(self, part: slice) -> Places:
