@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from theta_ray.terminal import escaped
 
 WIDTH, HEIGHT = 400, 260
-LEFT, TOP, BOTTOM, LINE = 76, 40, 60, 16
+LEFT, TOP, RIGHT, BOTTOM, LINE = 76, 40, 24, 60, 16
 NUM_TICKS = 5
 MAX_TEXT = 60
 LIGHT = ("#0060a0", "#b04a00", "#00704f", "#a0387a", "#5c5c00", "#333333")
@@ -38,16 +38,18 @@ class Axis:
     low: float
     high: float
     is_log: bool = False
+    marked: tuple[float, ...] = ()
+    """Where values are written; none: at round ones."""
 
     @classmethod
-    def of(cls, label: str, values: Iterable[Values], *, is_log: bool = False) -> Axis:
+    def of(cls, label: str, values: Iterable[Values], *, is_log: bool = False, marked: tuple[float, ...] = ()) -> Axis:
         """An axis that holds all of some values; on a logarithmic one those above zero."""
         flat = np.concatenate([np.zeros(0), *values])
         known = flat[np.isfinite(flat) & ((flat > 0) | (not is_log))]
         low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 10.0)
         if low == high:
             low, high = (low / 2, high * 2) if is_log else (low - 1, high + 1)
-        return cls(label, low, high, is_log)
+        return cls(label, low, high, is_log, marked)
 
     def share(self, values: Values) -> Values:
         """How far along the axis values are, from 0 to 1; NaN where it has no place for them."""
@@ -57,7 +59,9 @@ class Axis:
         return np.where((found >= -1e-9) & (found <= 1 + 1e-9), found, np.nan)
 
     def ticks(self) -> list[float]:
-        """Round values within the axis."""
+        """Round values within the axis, or those that are marked."""
+        if self.marked:
+            return list(self.marked)
         if self.is_log:
             powers = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
             step = max(1, math.ceil(len(powers) / NUM_TICKS))
@@ -79,20 +83,32 @@ class Picture:
 
 
 def plot(words: Picture, axes: tuple[Axis, Axis], marks: Sequence[str], legend: Sequence[str] = ()) -> str:
-    """A picture of one plot.
+    """A picture of one plot; see `panel`."""
+    return document(words, panel_size(1, len(legend)), panel(words.title, axes, marks, legend))
+
+
+def panel_size(panels: int, names: int) -> tuple[int, int]:
+    """Width and height of some plots side by side, with so many names in the longest legend."""
+    return panels * (LEFT + WIDTH + RIGHT), TOP + HEIGHT + BOTTOM + LINE * names
+
+
+def panel(
+    title: str, axes: tuple[Axis, Axis], marks: Sequence[str], legend: Sequence[str] = (), place: int = 0
+) -> list[str]:
+    """One plot.
 
     Args:
-        words: title and description.
+        title: above it.
         axes: of x and y.
-        marks: what is drawn in it, such as `line`, in the order of the legend.
-        legend: names of the series, below the plot; those of one series may be left out.
+        marks: what is drawn in it, such as `line`.
+        legend: names of series 0, 1, ..., below the plot.
+        place: how many plots are to its left.
     """
-    height = TOP + HEIGHT + BOTTOM + LINE * len(legend)
-    parts = [_text(LEFT, 22, words.title, 'class="tr-title"'), *_frame(*axes), *marks]
-    for place, name in enumerate(legend):
-        y = TOP + HEIGHT + BOTTOM + LINE * place
-        parts += [f'<path class="tr-s{place % len(LIGHT)}" d="M{LEFT} {y - 4}h28"/>', _text(LEFT + 36, y, name)]
-    return document(words, (LEFT + WIDTH + 24, height), parts)
+    parts = [text(LEFT, 22, _short(title), 'class="tr-title"'), *_frame(*axes), *marks]
+    for series, name in enumerate(legend):
+        y = TOP + HEIGHT + BOTTOM + LINE * series
+        parts += [f'<path class="tr-s{series % len(LIGHT)}" d="M{LEFT} {y - 4}h28"/>', text(LEFT + 36, y, _short(name))]
+    return [f'<g transform="translate({place * (LEFT + WIDTH + RIGHT)} 0)">', *parts, "</g>"] if place else parts
 
 
 def document(words: Picture, size: tuple[int, int], parts: Sequence[str]) -> str:
@@ -129,6 +145,20 @@ def _path(places: Values) -> str:
     return f"M{x:g} {y:g}l" + " ".join(f"{across:g} {down:g}" for across, down in steps)
 
 
+def band(series: int, axes: tuple[Axis, Axis], x: ArrayLike, low: ArrayLike, high: ArrayLike) -> str:
+    """The area between two curves, under the line of its series; left out where either is not known."""
+    both = np.column_stack([_places(axes, x, high), _places(axes, x, low)[:, 1]])
+    both = both[~np.isnan(both).any(axis=1)]
+    edge = np.concatenate([both[:, :2], both[::-1][:, [0, 2]]])
+    return f'<path class="tr-b{series % len(LIGHT)} tr-band" d="{_path(edge)}"/>' if len(both) else ""
+
+
+def rule(axes: tuple[Axis, Axis], x: float) -> str:
+    """A line from foot to top at one value of x."""
+    place = LEFT + WIDTH * float(axes[0].share(np.array(x)))
+    return f'<path class="tr-rule" d="M{place:.1f} {TOP}v{HEIGHT}"/>'
+
+
 def bars(series: int, axes: tuple[Axis, Axis], heights: ArrayLike, names: Sequence[str]) -> list[str]:
     """Bars of width 1 at 0, 1, ... on the x axis, from the foot of the plot, each with its name for a pointer."""
     tops = _places(axes, np.arange(len(names)), heights)
@@ -158,9 +188,14 @@ def thinned(places: Values) -> Values:
     return found
 
 
-def clean(text: str) -> str:
+def text(x: float, y: float, words: str, attributes: str = "") -> str:
+    """A line of text that begins at a place."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{clean(words)}</text>'
+
+
+def clean(words: str) -> str:
     """Strangers' text in one line, escaped."""
-    return escape(escaped(text))
+    return escape(escaped(words))
 
 
 def _places(axes: tuple[Axis, Axis], x: ArrayLike, y: ArrayLike) -> Values:
@@ -177,29 +212,31 @@ def _frame(x: Axis, y: Axis) -> list[str]:
     parts = [f'<path class="tr-axis" d="M{LEFT} {TOP}V{foot}H{LEFT + WIDTH}"/>']
     for value in x.ticks():
         place = LEFT + WIDTH * float(x.share(np.array(value)))
-        parts.append(_text(place, foot + 18, f"{value:g}", 'text-anchor="middle"'))
+        parts.append(text(place, foot + 18, f"{value:g}", 'text-anchor="middle"'))
     for value in y.ticks():
         place = TOP + HEIGHT * (1 - float(y.share(np.array(value))))
         parts.append(f'<path class="tr-grid" d="M{LEFT} {place:.1f}h{WIDTH}"/>')
-        parts.append(_text(LEFT - 6, place + 4, f"{value:g}", 'text-anchor="end"'))
+        parts.append(text(LEFT - 6, place + 4, f"{value:g}", 'text-anchor="end"'))
     middle = TOP + HEIGHT / 2
-    parts.append(_text(LEFT + WIDTH / 2, foot + 34, x.label, 'text-anchor="middle"'))
-    return [*parts, _text(14, middle, y.label, f'text-anchor="middle" transform="rotate(-90 14 {middle:g})"')]
+    parts.append(text(LEFT + WIDTH / 2, foot + 34, _short(x.label), 'text-anchor="middle"'))
+    return [*parts, text(14, middle, _short(y.label), f'text-anchor="middle" transform="rotate(-90 14 {middle:g})"')]
 
 
-def _text(x: float, y: float, text: str, attributes: str = "") -> str:
-    shown = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
-    return f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{clean(shown)}</text>'
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
 def _style() -> str:
     """Colours of light and dark, and dashes; of this picture alone where it stands within a page."""
     dashes = "".join(f".tr .tr-s{i}{{stroke-dasharray:{dash}}}" for i, dash in enumerate(DASHES))
     lines = ".tr path{fill:none;stroke-width:1.8}.tr .tr-axis,.tr .tr-grid{stroke-width:1}.tr .tr-grid{opacity:.15}"
+    lines += ".tr .tr-rule{stroke-dasharray:4 3;opacity:.7}.tr .tr-band{opacity:.2;stroke:none}"
     light, dark = _colours("#222222", "#ffffff", LIGHT), _colours("#e6e6e6", "#181818", DARK)
     return f"{lines}{dashes}.tr .tr-title{{font-weight:bold}}{light}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
 def _colours(ink: str, back: str, series: Sequence[str]) -> str:
     each = "".join(f".tr .tr-s{i}{{stroke:{colour}}}.tr .tr-b{i}{{fill:{colour}}}" for i, colour in enumerate(series))
-    return f".tr text{{fill:{ink}}}.tr .tr-axis,.tr .tr-grid{{stroke:{ink}}}.tr .tr-back{{fill:{back}}}{each}"
+    return (
+        f".tr text{{fill:{ink}}}.tr .tr-axis,.tr .tr-grid,.tr .tr-rule{{stroke:{ink}}}.tr .tr-back{{fill:{back}}}{each}"
+    )

@@ -114,8 +114,9 @@ def test_a_picture_is_one_xml_document_whatever_is_known() -> None:
     picture = to_svg(rows, 50, "k < 60 & more")
     root = ElementTree.fromstring(picture)
     assert "k &lt; 60 &amp; more" in picture
-    assert len(root.findall(".//{*}polyline")) == 4
-    assert to_svg(rows, None, "").count("stroke-dasharray") == 0 < picture.count("stroke-dasharray")
-    assert len(ElementTree.fromstring(to_svg([], None, "nothing")).findall(".//{*}polyline")) == 0
+    curves = [path for path in root.findall(".//{*}path") if "l" in path.get("d", "")]
+    assert len([path for path in curves if "tr-band" not in path.get("class", "")]) == 4
+    assert to_svg(rows, None, "").count('class="tr-rule"') == 0 < picture.count('class="tr-rule"')
+    assert ElementTree.fromstring(to_svg([], None, "nothing")).findall(".//{*}path") == []
     ElementTree.fromstring(to_svg([{**rows[0], "value": None, "low": None, "high": None}], None, "nothing"))
     ElementTree.fromstring(to_svg(rows[:1], 5, "one"))

@@ -20,7 +20,7 @@ from theta_ray.errors import StageError
 from theta_ray.network.graph_formats import FORMATS, Format, to_label, to_text, to_xml
 from theta_ray.objects import access, create_from_file, get_file
 
-BATCH_ROWS = 2**16
+BATCH_ROWS = 2**14
 KEYS = ("graph", "author_id", "source_id", "target_id")
 Reader = Callable[[], pa.RecordBatchReader]
 
@@ -96,12 +96,11 @@ def select(rows: GraphRows, max_edges: int, *, in_backbone: bool = False) -> Sel
 
 
 def _ends(rows: GraphRows, above: float, in_backbone: bool) -> pa.Array:
-    found = pa.array([], pa.string())
+    found = [pa.array([], pa.string())]
     for batch in _batches(rows.edges, rows.name):
         chosen = _chosen(batch, above, in_backbone)
-        ends = [_ids(chosen, name) for name in ("source_id", "target_id")]
-        found = pc.unique(pa.concat_arrays([found, *ends]))
-    return found
+        found += [_ids(chosen, name) for name in ("source_id", "target_id")]
+    return pc.unique(pa.concat_arrays(found))
 
 
 def _batches(reader: Reader, name: str) -> Iterator[pa.RecordBatch]:
