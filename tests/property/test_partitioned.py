@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.blocks import answers, in_blocks, in_files
 from tests.unit.test_hits import random_graph
+from theta_ray.network.edge_files import EdgeFiles
 from theta_ray.network.engines import Whole
 from theta_ray.network.graph import Graph
 
@@ -45,6 +46,11 @@ def test_all_numbers_of_workers_give_the_same_bits(seed: int, directed: bool, nu
     for name, value in found[0].items():
         for other in found[1:]:
             np.testing.assert_array_equal(other[name], value, err_msg=name)
+
+
+def test_a_graph_without_files_has_no_edges() -> None:
+    graph = EdgeFiles("/nowhere", (), (), 3, True).graph()
+    assert (graph.num_nodes, graph.num_edges) == (3, 0)
 
 
 @pytest.mark.parametrize("directed", [False, True])

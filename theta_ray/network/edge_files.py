@@ -57,7 +57,10 @@ class EdgeFiles:
     def tasks(self, limits: Sequence[int] = (), spread: str = "") -> list[FileTask]:
         """One a file; `spread` is the folder of the files by block."""
         blocks = tuple(limits)
-        return [FileTask(self.path(name), self.num_nodes, blocks, self.path(name, spread)) for name in self.names]
+        return [self._task(name, blocks, spread) for name in self.names]
+
+    def _task(self, name: str, limits: tuple[int, ...], spread: str) -> FileTask:
+        return FileTask(self.path(name), self.num_nodes, self.directed, limits, self.path(name, spread))
 
     def block(self, limits: Sequence[int], number: int, spread: str) -> Block:
         """One block, from files that `spread_file` has written to a folder."""
@@ -65,7 +68,11 @@ class EdgeFiles:
         return Block.of(self._graph(parts), limits[number], limits[number + 1])
 
     def _graph(self, parts: Sequence[Edges]) -> Graph:
-        source, target, weight = (np.concatenate([part[side] for part in parts]) for side in range(3))
+        none = SCHEMA.empty_table()  # of a graph without files
+        source, target, weight = (
+            np.concatenate([none[name].to_numpy(), *(part[side] for part in parts)])
+            for side, name in enumerate(SCHEMA.names)
+        )
         return Graph.of(self.num_nodes, source, target, weight, directed=self.directed)
 
 
@@ -73,7 +80,8 @@ def write_edges(path: str, parts: Sequence[Edges]) -> None:
     """Creates a file with a row group for each part; one that is there already stays."""
     with tempfile.TemporaryDirectory(prefix="theta-ray-") as folder:
         local = os.path.join(folder, "edges.parquet")
-        with access(local), pq.ParquetWriter(local, SCHEMA, compression="zstd") as writer:
+        # dictionaries of numbers that hardly repeat cost ten times the time
+        with access(local), pq.ParquetWriter(local, SCHEMA, compression="zstd", use_dictionary=False) as writer:
             for part in parts:
                 # also an empty one, and one of any size, is one group
                 writer.write_table(pa.table(dict(zip(SCHEMA.names, part, strict=True)), SCHEMA), max(len(part[0]), 1))
@@ -86,6 +94,7 @@ class FileTask:
 
     path: str
     num_nodes: int
+    directed: bool
     limits: tuple[int, ...] = ()
     """Nodes at which blocks begin, and the number of nodes."""
     spread: str = ""
@@ -104,11 +113,13 @@ def count_ends(task: FileTask) -> Counts:
 def spread_file(task: FileTask) -> str:
     """Writes the edges of one file by block, those with ends in two to both; 100 bytes an edge. Returns where."""
     source, target, weight = _read(task.path)
+    if not task.directed:  # equal edges stay in the order of the file, which is that of their sum
+        source, target = np.minimum(source, target), np.maximum(source, target)
     blocks = [np.searchsorted(task.limits, side, side="right") - 1 for side in (source, target)]
     other = np.flatnonzero(blocks[0] != blocks[1])
     place = np.concatenate([np.arange(len(source)), other])
     block = np.concatenate([blocks[0], blocks[1][other]])
-    order = np.lexsort((place, block))  # within a block as in the file
+    order = np.argsort(block.astype(np.min_scalar_type(len(task.limits))), kind="stable")  # linear below 2^16 blocks
     place, ends = place[order], np.searchsorted(block[order], np.arange(len(task.limits)))
     parts = [place[start:end] for start, end in pairwise(ends)]
     write_edges(task.spread, [(source[part], target[part], weight[part]) for part in parts])
