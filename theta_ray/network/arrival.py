@@ -1,0 +1,182 @@
+"""Do early authors have more votes, and is it more than the time they had for it?
+
+Who came first had longest to gather a score. The raw comparison is therefore put beside three that correct for it, and
+they need not agree: a rate gives newcomers with minutes of exposure huge values, a horizon leaves most authors out, a
+regression believes in its form. Say all of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theta_ray.network.observations import DAY, HOUR, MISSING, Doubles, Flags, Integers, known
+from theta_ray.network.poisson import poisson_regression
+
+NUM_DECILES = 10
+Z_95 = 1.959963984540054
+_AUTHORS = "over authors with a known score and a first event before the end of the observation"
+_SIGN = "below 0 where early authors have more; NaN where either does not vary"
+DEFINITIONS = {
+    "arrival_spearman": f"Rank correlation of the time of first event with the total score, {_AUTHORS}; {_SIGN}.",
+    "arrival_spearman_rate": "The same with score / hours from first event to the end of the observation, at least 1.",
+    "arrival_spearman_horizon": "The same with the score of documents of an author's first hours (the horizon), over "
+    "authors first seen at least the horizon and a day before the end, so that all had both.",
+    "arrival_rate_ratio": "Factor by which the rate of score changes with each day of later arrival, from a Poisson "
+    "regression of the score (below 0 counts as 0) on arrival and log(1 + posts) with log hours of exposure as offset "
+    "(Cameron and Trivedi 2013); below 1 where early authors have more; NaN where it cannot be told.",
+    "arrival_rate_ratio_low": "Lower end of its 95 % interval, errors allowing for overdispersion (Huber-White).",
+    "arrival_rate_ratio_high": "Upper end of it.",
+    "arrival_num_authors": f"Authors compared: {_AUTHORS[5:]}.",
+    "arrival_num_authors_horizon": "Authors compared over the horizon.",
+}
+
+
+class Arrivals(NamedTuple):
+    """[authors] what is compared; those of shards are put one after another (`concat`). 32 bytes an author."""
+
+    first: Integers
+    """Time of the first event; MISSING without one."""
+    score: Integers
+    """Total; MISSING where no document has a score."""
+    early_score: Integers
+    """Of documents of the first hours; MISSING as well."""
+    num_posts: Integers
+
+    @classmethod
+    def concat(cls, *parts: Arrivals) -> Arrivals:
+        """Those of several shards; an author is in one of them."""
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class Documents(NamedTuple):
+    """[documents] of the authors of a shard."""
+
+    author: NDArray[np.int32]
+    times: Integers
+    """Microseconds since 1970, or MISSING."""
+    score: Integers
+    """Or MISSING."""
+    is_post: Flags
+
+
+def arrivals(documents: Documents, num_authors: int, end: int, horizon: int = DAY) -> Arrivals:
+    """What is compared of the authors of a shard.
+
+    Args:
+        documents: all of theirs.
+        num_authors: of the shard.
+        end: of the observation; times after it are not known.
+        horizon: microseconds from an author's first event.
+    """
+    author, times, score, is_post = documents
+    is_known = known(times, end)
+    latest = np.iinfo(np.int64).max
+    first = np.full(num_authors, latest)
+    np.minimum.at(first, author[is_known], times[is_known])
+    is_early = is_known.copy()
+    is_early[is_known] = times[is_known] - first[author[is_known]] <= horizon
+    num_posts = np.bincount(author[is_post], minlength=num_authors).astype(np.int64)
+    first[first == latest] = MISSING
+    has_score = score != MISSING
+    return Arrivals(
+        first,
+        _total(documents, has_score, num_authors),
+        _total(documents, has_score & is_early, num_authors),
+        num_posts,
+    )
+
+
+def _total(documents: Documents, chosen: Flags, num_authors: int) -> Integers:
+    """Sum of the chosen scores of each author; MISSING for those without a score at all."""
+    total = np.zeros(num_authors, np.int64)
+    np.add.at(total, documents.author[chosen], documents.score[chosen])
+    has_any = np.zeros(num_authors, bool)
+    has_any[documents.author[documents.score != MISSING]] = True
+    return np.where(has_any, total, MISSING)
+
+
+def arrival_statistics(found: Arrivals, end: int, horizon: int = DAY, lag: int = DAY) -> dict[str, float]:
+    """Raw comparison and the three corrected ones; see DEFINITIONS.
+
+    Args:
+        found: all authors.
+        end: of the observation.
+        horizon: microseconds, as in `arrivals`.
+        lag: microseconds that the documents of the horizon have for their score.
+    """
+    first, score, early, posts = _usable(found)
+    hours = np.maximum((end - first) / HOUR, 1.0)
+    had_time = first <= end - horizon - lag
+    ratio = _rate_ratio(first, score, posts, hours)
+    return {
+        "arrival_spearman": spearman(first, score),
+        "arrival_spearman_rate": spearman(first, score / hours),
+        "arrival_spearman_horizon": spearman(first[had_time], early[had_time]),
+        "arrival_rate_ratio": ratio[0],
+        "arrival_rate_ratio_low": ratio[1],
+        "arrival_rate_ratio_high": ratio[2],
+        "arrival_num_authors": float(len(first)),
+        "arrival_num_authors_horizon": float(had_time.sum()),
+    }
+
+
+def arrival_deciles(found: Arrivals) -> tuple[Doubles, Doubles]:
+    """Tenths of the authors by time of first event, 1 the first, and the mean score of each; empty tenths left out.
+
+    Authors of one moment are in the tenth of the first of them.
+    """
+    first, score, _, _ = _usable(found)
+    rank = np.searchsorted(np.sort(first), first)
+    decile = rank * NUM_DECILES // max(1, len(first))
+    count = np.bincount(decile, minlength=NUM_DECILES)
+    total = np.zeros(NUM_DECILES, np.int64)
+    np.add.at(total, decile, score)
+    filled = np.flatnonzero(count)
+    return filled.astype(np.float64) + 1, total[filled] / count[filled]
+
+
+def spearman(x: Doubles | Integers, y: Doubles | Integers) -> float:
+    """Spearman's rank correlation, equal values share their mean rank; NaN where one does not vary."""
+    if len(x) < 2:
+        return float("nan")
+    one, other = _ranks(x), _ranks(y)
+    one, other = one - one.mean(), other - other.mean()
+    size = float(np.sqrt((one @ one) * (other @ other)))
+    return float(np.clip(one @ other / size, -1, 1)) if size > 0 else float("nan")
+
+
+def _ranks(values: Doubles | Integers) -> Doubles:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(count)
+    found: Doubles = (ends - (count - 1) / 2)[place]
+    return found
+
+
+def _usable(found: Arrivals) -> tuple[Integers, Integers, Integers, Integers]:
+    """Authors with a first event and a score, in an order that does not depend on that of rows and shards."""
+    chosen = (found.first != MISSING) & (found.score != MISSING)
+    columns = [column[chosen] for column in found]
+    order = np.lexsort(columns[::-1])
+    first, score, early, posts = (column[order] for column in columns)
+    return first, score, early, posts
+
+
+def _rate_ratio(first: Integers, score: Integers, posts: Integers, hours: Doubles) -> tuple[float, float, float]:
+    """Rate ratio of a day of later arrival, and its interval."""
+    nothing = (float("nan"), float("nan"), float("nan"))
+    if len(first) < 4 or first[0] == first[-1] or score.max() <= 0:
+        return nothing
+    days = (first - first[0]) / DAY
+    covariates = np.column_stack([np.ones(len(first)), days, np.log1p(posts)])
+    if np.ptp(posts) == 0:
+        covariates = covariates[:, :2]
+    fitted = poisson_regression(np.maximum(score, 0).astype(np.float64), covariates, np.log(hours))
+    if fitted is None:
+        return nothing
+    value, error = fitted.coefficient[1], Z_95 * fitted.error[1]
+    with np.errstate(over="ignore"):
+        low, middle, high = np.exp([value - error, value, value + error])
+    return float(middle), float(low), float(high)

@@ -1,0 +1,70 @@
+"""Lists of the groups with most documents, such as threads, hashtags or addresses, that name no small group of people.
+
+A hashtag of two authors tells on them. Such groups are in the row `other`, and one more with them where that row would
+stand for one group alone: its figures would follow from the total (theta_ray/privacy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theta_ray.network.observations import Integers
+from theta_ray.privacy import MINIMUM, OTHER, publishable
+
+Ids = NDArray[np.int32]
+
+
+class Row(NamedTuple):
+    """A group of a list."""
+
+    name: str
+    num_documents: int
+    num_authors: int | None
+    """None for `other`: an author may be in several of its groups."""
+
+
+def authors_of(group: Ids, author: Ids, num_groups: int) -> Integers:
+    """[groups] distinct authors of each.
+
+    Args:
+        group: [participations] from 0.
+        author: [participations] from 0.
+        num_groups: in all.
+    """
+    width = int(author.max(initial=0)) + 1
+    pairs = np.unique(group.astype(np.int64) * width + author)
+    return np.bincount(pairs // width, minlength=num_groups).astype(np.int64)
+
+
+def top_list(
+    names: Sequence[str], num_documents: Integers, num_authors: Integers, count: int, minimum: int = MINIMUM
+) -> list[Row]:
+    """The groups of most documents, those of as many by name, and a row `other` for all that are not in the list.
+
+    Nothing where no group may be named.
+
+    Args:
+        names: of the groups; none is called `other`.
+        num_documents: [groups]
+        num_authors: [groups] distinct.
+        count: names at most.
+        minimum: authors that a named group has at least.
+
+    Raises:
+        ValueError: a group is called `other`, or two have one name.
+    """
+    if OTHER in names or len(set(names)) != len(names):
+        raise ValueError(f"names of groups repeat, or one is {OTHER!r}: give each a name of its own")
+    visible = publishable({name: int(size) for name, size in zip(names, num_authors, strict=True)}, minimum)
+    rows = [
+        Row(name, int(documents), int(size))
+        for name, documents, size in zip(names, num_documents, num_authors, strict=True)
+    ]
+    named = sorted((row for row in rows if row.name in visible), key=lambda row: (-row.num_documents, row.name))
+    shown = named[:count]
+    left = sum(row.num_documents for row in rows) - sum(row.num_documents for row in shown)
+    return [*shown, Row(OTHER, left, None)] if shown and len(shown) < len(rows) else shown
