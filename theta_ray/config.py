@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from theta_ray.config_cluster import Cluster
 from theta_ray.config_finetune import Finetune
+from theta_ray.config_network import Network
 from theta_ray.config_pairs import Pairs
 from theta_ray.config_quality import ChooseK, Evaluate
 from theta_ray.config_topics import Topics
@@ -225,6 +226,7 @@ class Recipe(Strict):
     topics: Topics = Topics()
     choose_k: ChooseK = ChooseK()
     evaluate: Evaluate = Evaluate()
+    network: Network = Network()
     clean_up: CleanUp = CleanUp()
 
 
@@ -244,6 +246,8 @@ class Resources(Strict):
     """Absent: 1, and with `executor: local` one per core that the process may use."""
     batch_tokens: Annotated[int, Field(ge=16)] = 2048
     """Tokens of one forward pass."""
+    max_task_edges: Annotated[int, Field(ge=1)] = 100_000_000
+    """Networks: a larger graph is held in blocks by actors; 100 bytes an edge of a smaller one are in one task."""
     max_retries: Annotated[int, Field(ge=0)] = 3
     """Restarts of a lost task or actor before the job stops."""
     max_idle_seconds: Annotated[int, Field(ge=60)] = 3600

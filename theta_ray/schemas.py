@@ -11,6 +11,7 @@ import re
 import pyarrow as pa
 
 from theta_ray.errors import SchemaError
+from theta_ray.schemas_network import NETWORK_KEYS
 
 CORPUS = pa.schema(
     [
@@ -191,6 +192,7 @@ KEYS = {
     "topic_quality": "topic_id, metric",
     "topic_tree": "node_id",
     "k_curve": "num_clusters, metric",
+    **NETWORK_KEYS,
     "quarantine": None,
 }
 

@@ -42,7 +42,7 @@ def count_contexts(task: RangeTask) -> dict[str, Any]:
             number = context.indices.cast(pa.int64())
             numbered.append(pa.table([mine["graph"], number, mine["author_id"], mine["created_at"]], schema=EVENTS))
             graphs[graph] = {"num_contexts": len(context.dictionary), "sizes": _sizes(number, mine["author_id"])}
-        found = {"num_rows": events.num_rows, "graphs": graphs}
+        found = {"num_rows": events.num_rows, "place": task.place, "graphs": graphs}
         write(job.staged("events", task.name), pa.concat_tables(numbered))
         staging.write_json(uri, found)
     return found

@@ -26,7 +26,7 @@ from theta_ray.network.job import HASH, TIES, TIME, ReadTask, add_up, with_hash,
 from theta_ray.steps import reached
 from theta_ray.store import read_shard
 
-COLUMNS = [
+READ = [
     *("doc_id", "text_hash", "kind", "author_id", "context_id", "parent_id", "parent_author_id", "container"),
     *("created_at", "score", "tags", "mention_ids", "links"),
 ]
@@ -51,11 +51,12 @@ def read_events(task: ReadTask) -> dict[str, Any]:
     found = staging.read_json(uri)
     if found is not None:
         return found
-    documents = read_shard(job.corpus, task.shard, columns=COLUMNS).combine_chunks()
+    documents = read_shard(job.corpus, task.shard, columns=READ).combine_chunks()
     times = documents["created_at"].combine_chunks()
     is_late = pc.fill_null(pc.greater(times.cast(pa.int64()), job.last_time), False)
     known = pc.if_else(is_late, pa.scalar(None, TIME), times)
-    documents = documents.set_column(COLUMNS.index("created_at"), "created_at", known)
+    documents = documents.set_column(READ.index("created_at"), "created_at", known)
+    documents = documents.set_column(READ.index("kind"), "kind", kinds_of(documents))
     events = {graph: EVENTS[graph](documents, job.settings) for graph in job.settings.graphs}
     for kind, table in {**_of_graphs(events), **_of_people(documents, topics_of(task, documents))}.items():
         write(job.staged(kind, task.shard), table)
@@ -65,6 +66,7 @@ def read_events(task: ReadTask) -> dict[str, Any]:
         "num_without_author": documents["author_id"].null_count,
         "num_without_time": known.null_count - num_late,
         "num_in_future": num_late,
+        "last_time": pc.max(known.cast(pa.int64())).as_py(),
         "graphs": {
             graph: {"num_events": rows.num_rows, "num_without_author": rows["author_id"].null_count}
             for graph, rows in events.items()
@@ -73,6 +75,14 @@ def read_events(task: ReadTask) -> dict[str, Any]:
     staging.write_json(uri, found)
     reached("rows_staged", "network_stats", task.shard)
     return found
+
+
+def kinds_of(documents: pa.Table) -> pa.ChunkedArray:
+    """[documents] `repost`, `comment` or `post`: whatever answers another document is a comment."""
+    is_repost = pc.equal(documents["kind"], "repost")
+    answers = pc.and_(documents["parent_id"].is_valid(), pc.not_equal(documents["parent_id"], documents["doc_id"]))
+    is_comment = pc.or_(pc.equal(documents["kind"], "comment"), pc.fill_null(answers, False))
+    return pc.if_else(is_repost, "repost", pc.if_else(is_comment, "comment", "post"))
 
 
 def _of_graphs(events: dict[GraphName, pa.Table]) -> dict[str, pa.Table]:

@@ -55,6 +55,8 @@ class NetworkJob:
     epoch: int = 0
     last_time: int = 2**62
     """Microseconds since 1970: the end of the day. Later times are wrong."""
+    end: int = 0
+    """The last time that is right: the end of the observation."""
 
     def staged(self, kind: str, name: str, suffix: str = "parquet") -> str:
         """Where a staged file lies."""
@@ -87,13 +89,14 @@ class RangeTask:
         """Of what is staged for it."""
         return f"{self.place:05d}"
 
-    def read(self, kind: str) -> pa.Table:
+    def read(self, kind: str, *, keep_hash: bool = False) -> pa.Table:
         """This range of a kind of staged files, without the hash."""
         start, stop = bucket_range(self.place, self.ranges)
         limits = pc.field("hash") >= pa.scalar(start, pa.uint64())
         if stop is not None:
             limits &= pc.field("hash") < pa.scalar(stop, pa.uint64())
-        return pa.concat_tables([read(self.job.staged(kind, name), limits) for name in self.names]).drop(["hash"])
+        rows = pa.concat_tables([read(self.job.staged(kind, name), limits) for name in self.names])
+        return rows if keep_hash else rows.drop(["hash"])
 
 
 def read(uri: str, limits: pc.Expression | None = None, columns: Sequence[str] | None = None) -> pa.Table:

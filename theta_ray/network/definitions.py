@@ -1,0 +1,23 @@
+"""What each statistic is: name -> one sentence with formula, population and source; rows of `network_stats` have it."""
+
+from __future__ import annotations
+
+from theta_ray.network import communities, community_quality, corpus_statistics, hits, measure, pagerank, structure
+
+OF_EVENTS = {
+    "num_events": "Comments, reposts or mentions that could be a tie; of co-participation, participations.",
+    "num_events_without_author": "Of these, those whose author is deleted or unknown.",
+    "num_events_without_target": "Those whose target is not in the corpus and that do not name its author.",
+    "num_loops": "Those of authors with themselves: they are no edges.",
+    "loop_share": "Loops over events between known authors; NaN without any.",
+}
+DEFINITIONS: dict[str, str] = {
+    **structure.DEFINITIONS,
+    **hits.DEFINITIONS,
+    **pagerank.DEFINITIONS,
+    **communities.DEFINITIONS,
+    **community_quality.DEFINITIONS,
+    **measure.DEFINITIONS,
+    **corpus_statistics.DEFINITIONS,
+    **OF_EVENTS,
+}

@@ -1,0 +1,145 @@
+"""Everything that is said of one graph: its statistics, nodes, communities and curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theta_ray.config_network import Backbone, Network
+from theta_ray.network import structure as structures
+from theta_ray.network.communities import Search, communities, community_statistics
+from theta_ray.network.community_quality import Split, community_quality, split
+from theta_ray.network.disparity import Ends
+from theta_ray.network.engines import Engine
+from theta_ray.network.graph import Graph, Nodes
+from theta_ray.network.hits import Hits, hits, hits_statistics
+from theta_ray.network.pagerank import pagerank, pagerank_statistics
+from theta_ray.network.sdsm import benjamini_hochberg
+from theta_ray.network.statistic import Statistic, statistics_of
+
+Array = NDArray[Any]
+DEFINITIONS = {
+    "backbone_edges": "Edges that are more than chance, by the recipe's `backbone`; NaN where no p-value is known.",
+    "backbone_share": "Of all edges; NaN without edges or p-values.",
+    "backbone_largest_p": "Largest p-value of an edge that is kept. Of SDSM, false discoveries are controlled over all "
+    "pairs of nodes (Benjamini and Hochberg 1995); of the disparity filter it is at most alpha.",
+    "one_seed_modularity": "Modularity of what one search finds: for comparison with random graphs, which are searched "
+    "once as well.",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is said of a graph."""
+
+    statistics: list[Statistic]
+    nodes: dict[str, Array]
+    """[nodes] columns of table `nodes`."""
+    communities: Split
+    curves: dict[str, structures.Curve] = field(default_factory=dict)
+    is_kept: NDArray[np.bool_] | None = None
+    """[edges], in the order given: the backbone; None where there is none."""
+
+
+def measure(graph: Graph, kept: Graph | None, settings: Network) -> Measured:
+    """Statistics of a graph in memory.
+
+    Args:
+        graph: any.
+        kept: its backbone, of the same nodes.
+        settings: of the recipe.
+    """
+    rules = settings.communities
+    found = structures.structure(graph, seed=settings.seed)
+    scores = {weights: hits(graph, weights) for weights in sorted({"binary", "log1p", "raw", settings.hits_weights})}
+    ranks = pagerank(graph)
+    searched = kept if kept is not None and rules.on_backbone else graph
+    groups = communities(searched, range(settings.seed, settings.seed + rules.num_seeds), _search(settings))
+    parts = split(searched, groups.label)
+    statistics = [
+        *found.statistics,
+        *statistics_of(_hits_of(graph, scores), "nodes with an edge", graph.num_nodes - _isolates(found)),
+        *statistics_of(pagerank_statistics(ranks), "nodes", graph.num_nodes),
+        *statistics_of(community_statistics(groups), "nodes of the largest component", parts.num_nodes),
+        *statistics_of(community_quality(parts, rules.resolution), "communities", int((parts.size > 0).sum())),
+        *statistics_of(one_seed(graph, settings), "nodes of the largest component", parts.num_nodes),
+    ]
+    mine = scores[settings.hits_weights]
+    nodes = {**found.nodes, "hub": mine.hub, "authority": mine.authority, "pagerank": ranks.score}
+    return Measured(statistics, {**nodes, "community_id": groups.label}, parts, found.curves)
+
+
+def measure_large(engine: Engine, settings: Network) -> Measured:
+    """Statistics of a graph that workers hold: what does not need all edges in one place."""
+    of_nodes = engine.degrees()
+    label, count = engine.label_propagation(settings.seed), len(of_nodes.degree)
+    scores, ranks = engine.hits(settings.hits_weights), engine.pagerank()
+    parts = engine.split(label)
+    statistics = [
+        *statistics_of(engine.reciprocity(), "edges", parts.num_edges),
+        *statistics_of(pagerank_statistics(ranks), "nodes", count),
+        *statistics_of(community_quality(parts, settings.communities.resolution), "communities", len(parts.size)),
+    ]
+    nodes = {
+        **of_nodes._asdict(),
+        "component_id": engine.weak_components(),
+        "core": engine.core_number(),
+        "hub": scores.hub,
+        "authority": scores.authority,
+        "pagerank": ranks.score,
+        "community_id": label,
+    }
+    return Measured(statistics, nodes, parts)
+
+
+def null_statistics(graph: Graph, settings: Network) -> dict[str, float]:
+    """What is put beside random graphs: all that degrees do not decide."""
+    return {**structures.tie_statistics(graph), **one_seed(graph, settings)}
+
+
+def one_seed(graph: Graph, settings: Network) -> dict[str, float]:
+    """The modularity that one search finds."""
+    found = communities(graph, [settings.seed], _search(settings))
+    return {"one_seed_modularity": found.modularity[0]}
+
+
+def is_significant(
+    backbone: Backbone, ends: tuple[Nodes, Nodes], weight: Array, p_value: Array, num_nodes: int
+) -> tuple[NDArray[np.bool_] | None, Array, dict[str, float]]:
+    """Which edges are more than chance, the p-value of each, and statistics. None where no p-value is known.
+
+    Args:
+        backbone: of the recipe.
+        ends: source and target [edges].
+        weight: [edges]
+        p_value: [edges] of SDSM; NaN where it was not computed.
+        num_nodes: of the graph.
+    """
+    if backbone.method == "disparity":
+        p_value = Ends.of(num_nodes, *ends, weight).alpha(*ends, weight)
+        limit = backbone.alpha
+        is_kept = p_value < limit
+    elif np.isnan(p_value).any() or not len(p_value):
+        return None, p_value, dict.fromkeys(("backbone_edges", "backbone_share", "backbone_largest_p"), np.nan)
+    else:
+        limit = benjamini_hochberg(p_value, num_nodes * (num_nodes - 1) // 2, backbone.alpha)
+        is_kept = p_value <= limit
+    largest = float(p_value[is_kept].max(initial=0.0)) if is_kept.any() else np.nan
+    share = float(is_kept.mean()) if len(is_kept) else np.nan
+    values = {"backbone_edges": float(is_kept.sum()), "backbone_share": share, "backbone_largest_p": largest}
+    return is_kept, p_value, values
+
+
+def _search(settings: Network) -> Search:
+    return Search(settings.communities.method, settings.communities.resolution)
+
+
+def _hits_of(graph: Graph, scores: dict[str, Hits]) -> dict[str, float]:
+    return hits_statistics(graph, scores)  # type: ignore[arg-type]
+
+
+def _isolates(found: structures.Structure) -> int:
+    return int(found.values["num_isolates"])

@@ -1,0 +1,142 @@
+"""What a run leaves: shards of the tables, GraphML and GEXF files, and plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from theta_ray.network.corpus_statistics import CORPUS
+from theta_ray.network.graph_files import GraphRows, select, write_graph_file
+from theta_ray.network.job import NetworkJob, read, write
+from theta_ray.network.numbered import NumberedGraph
+from theta_ray.network.people import TALK
+from theta_ray.network.plots import Curve, degree_plot, hours_plot, lorenz_plot
+from theta_ray.network.topic_communities import Talk, enrichment
+from theta_ray.objects import create
+from theta_ray.schemas_network import NETWORK_TABLES, TOPIC_COMMUNITIES
+from theta_ray.store import Record, ShardWriter, find_record
+
+LORENZ = ("posts", "comments", "score")
+
+
+@dataclass(frozen=True)
+class PublishTask:
+    """One shard of a table, of one staged file."""
+
+    job: NetworkJob
+    table: str
+    kind: str
+    name: str
+    """Of the staged file."""
+    shard: str
+
+
+def publish(task: PublishTask) -> Record:
+    """Write one shard; one that is there already stays."""
+    partition, schema = task.job.tables[task.table], NETWORK_TABLES[task.table]
+    record = find_record(partition, task.shard)
+    if record is None:
+        with ShardWriter(partition, task.shard, schema) as writer:
+            writer.write(read(task.job.staged(task.kind, task.name)))
+            record = writer.publish(epoch=task.job.epoch)
+    return record
+
+
+@dataclass(frozen=True)
+class EnrichTask:
+    """Topics by communities of one graph."""
+
+    graph: NumberedGraph
+    ranges: int
+
+    @property
+    def job(self) -> NetworkJob:
+        """Of the graph."""
+        return self.graph.job
+
+
+def enrich(task: EnrichTask) -> dict[str, Any]:
+    """Stage which communities of a graph write more than others about which topics."""
+    job, name = task.job, task.graph.graph
+    nodes = read(job.staged("nodes", name), columns=["author_id", "community_id"]).combine_chunks()
+    names = nodes["author_id"].combine_chunks()
+    parts = [Talk.of(np.zeros(0, np.int32), np.zeros(0, np.int32))]
+    for place in range(task.ranges):
+        rows = read(job.staged("talk", f"{place:05d}")).cast(TALK)
+        at = pc.index_in(rows["author_id"].combine_chunks(), names)
+        rows, at = rows.filter(at.is_valid()), at.drop_null()
+        columns = at.to_numpy().astype(np.int32), rows["topic_id"].to_numpy(), rows["num_documents"].to_numpy()
+        parts.append(Talk.of(*columns))
+    community = nodes["community_id"].combine_chunks().fill_null(-1).to_numpy()
+    settings = job.settings
+    found = enrichment(
+        Talk.merge(*parts), community, settings.num_permutations, settings.seed, min_cell=settings.min_cell
+    )
+    columns = [
+        pa.repeat(pa.scalar(name), len(found.topic)),
+        found.topic,
+        found.community,
+        found.num_documents,
+        found.expected,
+        *(pa.array(values, from_pandas=True) for values in (found.log2_ratio, found.p_value, found.q_value)),
+    ]
+    write(job.staged("topic_communities", name), pa.table(columns, schema=TOPIC_COMMUNITIES))
+    return {"num_rows": len(found.topic)}
+
+
+@dataclass(frozen=True)
+class ExportTask:
+    """One graph as files."""
+
+    graph: NumberedGraph
+    digest: str
+
+
+def export(task: ExportTask) -> dict[str, Any]:
+    """Write the strongest edges of a graph, of its backbone where it has one, as GraphML and GEXF; what is in them."""
+    graph, job = task.graph, task.graph.job
+    nodes, edges = read(job.staged("nodes", graph.graph)), read(job.staged("edge_rows", graph.graph))
+    nodes = nodes.select([name for name in nodes.column_names if nodes[name].null_count < max(1, nodes.num_rows)])
+    edges = edges.drop(["variance"])
+    rows = GraphRows(graph.graph, graph.directed, nodes.to_reader, edges.to_reader)
+    limit = job.settings.max_export_edges
+    has_backbone = edges["in_backbone"].null_count == 0 and edges.num_rows > limit
+    chosen = select(rows, limit, in_backbone=has_backbone)
+    files = [job.tables["edges"].at(f"{graph.graph}-{task.digest}.{ending}") for ending in ("graphml", "gexf")]
+    for file in files:
+        write_graph_file(file, rows, chosen)
+    return {"num_rows": chosen.num_edges, "graph": graph.graph, "files": files, "description": chosen.description}
+
+
+def draw(job: NetworkJob, digest: str, curves: pa.Table, statistics: pa.Table) -> list[str]:
+    """Write the plots of a run; where they are."""
+    known = {(row["graph"], row["statistic"]): row["value"] for row in statistics.to_pylist()}
+    by_name: dict[tuple[str, str], Curve] = {}
+    for row in (
+        curves.group_by(["graph", "curve"], use_threads=False).aggregate([("x", "list"), ("y", "list")]).to_pylist()
+    ):
+        by_name[row["graph"], row["curve"]] = Curve(row["x_list"], row["y_list"])
+    pictures = {
+        "lorenz": lorenz_plot(
+            {name: by_name[CORPUS, f"{name}_lorenz"] for name in LORENZ if (CORPUS, f"{name}_lorenz") in by_name},
+            {name: value for name in LORENZ if (value := known.get((CORPUS, f"{name}_gini"))) is not None},
+        ),
+        "hours": hours_plot(
+            np.asarray(by_name[CORPUS, "hour"].y).astype(int).tolist(), int(known.get((CORPUS, "hour_num_days")) or 0)
+        ),
+    }
+    for graph, curve in by_name:
+        if curve.endswith("degree_ccdf"):
+            pictures[f"{curve.removesuffix('_ccdf')}-{graph}"] = degree_plot(
+                by_name[graph, curve], {}, f"{curve.removesuffix('_ccdf').replace('_', '-')}s of {graph}"
+            )
+    files = []
+    for name, svg in pictures.items():
+        file = job.tables["network_curves"].at(f"{name}-{digest}.svg")
+        create(file, svg.encode())
+        files.append(file)
+    return files
