@@ -71,12 +71,25 @@ def projection(data: Path, policy: Any, limit: int | None, max_pairs: int = 10**
     from theta_ray.network.pricing import price
     from theta_ray.network.projection import Projection
 
-    rows = pq.read_table(data)
-    num_contexts = int(rows["context"].to_numpy().max()) + 1
+    actor, context = columns_of(data)
     num_actors = int(pq.read_schema(data).metadata[b"num_actors"])
-    incidence = Incidence.of(num_actors, num_contexts, rows["actor"].to_numpy(), rows["context"].to_numpy())
+    incidence = Incidence.of(num_actors, int(context.max()) + 1, actor, context)
+    del actor, context
     at = price(incidence.size_histogram(), num_actors, policy, limit=limit, max_pairs=max_pairs)
     return Projection.of(incidence, at, weighting, min_shared=MIN_SHARED)
+
+
+def columns_of(data: Path) -> list[np.ndarray]:
+    """Actors and contexts."""
+    file = pq.ParquetFile(data, pre_buffer=False)
+    columns = [np.empty(file.metadata.num_rows, np.int32) for _ in range(2)]
+    begin = 0
+    for batch in file.iter_batches(2**16, columns=["actor", "context"], use_threads=False):
+        for column, values in zip(columns, batch.columns, strict=True):
+            column[begin : begin + len(values)] = values.to_numpy()
+        begin += len(batch)
+    pa.default_memory_pool().release_unused()
+    return columns
 
 
 def polars(data: Path, out: Path) -> None:

@@ -47,7 +47,7 @@ class Incidence:
     def of(
         cls, num_actors: int, num_contexts: int, actor: ArrayLike, context: ArrayLike, times: ArrayLike | None = None
     ) -> Incidence:
-        """The incidence of some events. About 40 bytes an event are alive while it is made.
+        """The incidence of some events. About 32 bytes an event are alive while it is made; 60 with times.
 
         Args:
             num_actors: actors without an event included.
@@ -59,24 +59,31 @@ class Incidence:
         Raises:
             ValueError: an event is of an actor or context that does not exist, or the arrays differ in length.
         """
-        actors, of_contexts = _checked("actor", actor, num_actors), _checked("context", context, num_contexts)
-        if len(actors) != len(of_contexts):
-            raise ValueError(f"{len(actors)} actors and {len(of_contexts)} contexts: an event has one of each")
-        keys = of_contexts * max(num_actors, 1) + actors
-        if times is None:
-            pairs, num_events = np.unique(keys, return_counts=True)
-            first_at = None
+        keys = _keys(num_actors, num_contexts, np.asarray(actor), np.asarray(context))
+        at = None if times is None else np.asarray(times, "datetime64[us]")
+        if at is None:
+            keys.sort()
+        elif len(at) != len(keys):
+            raise ValueError(f"{len(at)} times of {len(keys)} events: an event has one, or NaT")
         else:
-            at = np.asarray(times, "datetime64[us]")
-            if len(at) != len(keys):
-                raise ValueError(f"{len(at)} times of {len(keys)} events: an event has one, or NaT")
             order = np.argsort(keys, kind="stable")
-            pairs, first, num_events = np.unique(keys[order], return_index=True, return_counts=True)
-            # fmin goes by the times that are known
-            first_at = np.fmin.reduceat(at[order], first) if len(first) else at
-        members = (pairs % max(num_actors, 1)).astype(np.int32)
-        sizes = np.bincount(pairs // max(num_actors, 1), minlength=num_contexts)
-        return cls._from_members(num_actors, sizes, members, (num_events.astype(np.int32), first_at))
+            keys, at = keys[order], at[order]
+        is_first = np.ones(len(keys), bool)
+        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+        first = np.flatnonzero(is_first)
+        num_events = np.empty(len(first), np.int32)
+        np.subtract(first[1:], first[:-1], out=num_events[:-1], casting="unsafe")
+        num_events[-1:] = len(keys) - first[-1:]
+        # fmin goes by the times that are known
+        first_at = np.fmin.reduceat(at, first) if at is not None and len(first) else at
+        del first
+        keys = keys if len(num_events) == len(keys) else keys[is_first]
+        members = np.empty(len(keys), np.int32)
+        np.remainder(keys, max(num_actors, 1), out=members, casting="unsafe")
+        keys //= max(num_actors, 1)
+        sizes = np.bincount(keys, minlength=num_contexts)
+        del keys
+        return cls._from_members(num_actors, sizes, members, (num_events, first_at))
 
     @classmethod
     def _from_members(cls, num_actors: int, sizes: Counts, members: Ids, events: tuple[Ids, Times | None]) -> Incidence:
@@ -91,7 +98,7 @@ class Incidence:
         places = by_actor.data
         return cls(
             by_actor.indptr.astype(np.int64)[: num_actors + 1],
-            by_actor.indices.astype(np.int32),
+            by_actor.indices.astype(np.int32, copy=False),
             starts,
             members,
             places,
@@ -134,7 +141,7 @@ class Incidence:
         Args:
             is_kept: [P] in the order of `members`.
         """
-        sizes = np.diff(np.concatenate([[0], np.cumsum(is_kept)])[self.context_starts])
+        sizes = np.diff(_starts(is_kept)[self.context_starts])
         events = np.empty_like(self.num_events)
         events[self.places] = self.num_events
         at = None
@@ -145,15 +152,20 @@ class Incidence:
         return Incidence._from_members(self.num_actors, sizes, self.members[is_kept], kept)
 
 
-def _starts(sizes: Counts) -> Places:
+def _starts(sizes: NDArray[Any]) -> Places:
     starts = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])
     return starts
 
 
-def _checked(what: str, ids: ArrayLike, count: int) -> Places:
-    """Ids as int64, all of them of 0 to `count` - 1."""
-    found = np.asarray(ids)
-    if len(found) and not 0 <= found.min() <= found.max() < count:
-        raise ValueError(f"{what} {found.min()} to {found.max()}: there are {count}, numbered from 0")
-    return found.astype(np.int64)
+def _keys(num_actors: int, num_contexts: int, actor: NDArray[Any], context: NDArray[Any]) -> Places:
+    """[E] one integer an event, in order of contexts, then actors."""
+    if len(actor) != len(context):
+        raise ValueError(f"{len(actor)} actors and {len(context)} contexts: an event has one of each")
+    for what, ids, count in (("actor", actor, num_actors), ("context", context, num_contexts)):
+        if len(ids) and not 0 <= ids.min() <= ids.max() < count:
+            raise ValueError(f"{what} {ids.min()} to {ids.max()}: there are {count}, numbered from 0")
+    keys = context.astype(np.int64)
+    keys *= max(num_actors, 1)
+    np.add(keys, actor, out=keys, casting="unsafe")
+    return keys

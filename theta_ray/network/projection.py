@@ -34,9 +34,9 @@ from theta_ray.network.segments import Places
 Doubles = NDArray[np.float64]
 Weighting = Literal["count", "idf", "newman"]
 # Pairs of a block: their integers stay in a core's cache while they are sorted.
-BLOCK_PAIRS = 2**20
+BLOCK_PAIRS = 2**19
 # Participations whose pairs are counted at once.
-CHUNK = 2**22
+CHUNK = 2**18
 # Pairs of a task: seconds of work.
 TASK_PAIRS = 2**27
 
