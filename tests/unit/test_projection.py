@@ -138,3 +138,13 @@ def test_pairs_that_do_not_fit_an_integer_are_refused() -> None:
     assert Layout.of(2**10, 2**17, 1).dtype is np.uint32
     with pytest.raises(ValueError, match="its pairs have 72 bits"):
         Layout.of(2**30, 2**30, 2**12)
+
+
+def test_arrays_that_tasks_share_are_only_read() -> None:
+    projection = projection_of(davis()[0], "newman", "sample", 8)
+    expected = project(projection)
+    for holder in (projection, projection.incidence):
+        for array in vars(holder).values():
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+    assert project(projection).weight.tolist() == expected.weight.tolist()
