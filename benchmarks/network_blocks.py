@@ -56,7 +56,7 @@ def main() -> None:
             note(found, "one task", Whole(graph), graph.num_edges, slow=turn == 0 and not options.quick)
             for count in counts:
                 resources = Resources(num_actors=count)
-                with block_workers(files, NUM_BLOCKS, f"{root}/{turn}-{count}", resources) as workers:
+                with block_workers(files, NUM_BLOCKS, f"{root}/{turn}-{count}", resources, lambda: None) as workers:
                     workers.each("degrees")  # blocks are read
                     engine = Partitioned(workers, files.num_nodes, files.directed)
                     note(found, str(count), engine, graph.num_edges, slow=turn == 0 and not options.quick)

@@ -215,6 +215,7 @@ def test_nodes_in_no_community_are_left_out_with_their_edges() -> None:
     parts = split(graph, np.array([0, 0, 1, -1, -1], np.int32))
     assert (parts.num_nodes, parts.num_edges) == (3, 2)
     assert parts.cut_edges.tolist() == [1, 1]
+    assert community_quality(parts)["community_size_gini"] == pytest.approx(1 / 6)  # sizes 1 and 2
     assert parts.cut_ratio.tolist() == [1 / 4, 1 / 4]
     with pytest.raises(ValueError, match="2 labels: the graph has 5 nodes, give one label for each"):
         split(graph, np.zeros(2, np.int32))

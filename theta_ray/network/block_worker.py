@@ -83,12 +83,13 @@ class BlockWorker:
         """As `Block.lowered`."""
         return self._each(lambda block: block.lowered(values))
 
-    def forest(self, labels: Nodes) -> tuple[Nodes, Nodes]:
-        """Nodes that edges of these blocks connect to a smaller one with the same label, and the smallest such."""
-        edges = [block.own_edges() for block in self.blocks.values()]
-        kept = [labels[graph.source] == labels[graph.target] for graph in edges]
-        source = np.concatenate([graph.source[inner] for graph, inner in zip(edges, kept, strict=True)])
-        target = np.concatenate([graph.target[inner] for graph, inner in zip(edges, kept, strict=True)])
-        roots = roots_of(len(labels), source, target)
+    def forest(self, labels: Nodes | None = None) -> tuple[Nodes, Nodes]:
+        """Nodes that edges of these blocks connect to a smaller one (with the same label), and the smallest such."""
+        edges = [block.own_edges() for _, block in sorted(self.blocks.items())]
+        source, target = (np.concatenate([getattr(graph, side) for graph in edges]) for side in ("source", "target"))
+        if labels is not None:
+            inner = labels[source] == labels[target]
+            source, target = source[inner], target[inner]
+        roots = roots_of(self.job.files.num_nodes, source, target)
         nodes = np.flatnonzero(roots != np.arange(len(roots), dtype=np.int32)).astype(np.int32)
         return nodes, roots[nodes]

@@ -159,10 +159,13 @@ def members_of(labels: Nodes) -> csr_array:
 
 
 def roots_of(num_nodes: int, source: Nodes, target: Nodes) -> Nodes:
-    """[nodes] smallest node that each is connected to by some edges, itself without any."""
+    """[nodes] smallest node that each is connected to by some edges, itself without any; `source` is in order."""
     if not num_nodes:
         return np.empty(0, np.int32)
-    matrix = csr_array((np.ones(len(source)), (source, target)), shape=(num_nodes, num_nodes))
+    starts = np.zeros(num_nodes + 1, np.int32 if len(source) < 2**31 else np.int64)
+    np.cumsum(np.bincount(source, minlength=num_nodes), out=starts[1:])
+    # ones of this type: others are copied
+    matrix = csr_array((np.ones(len(target)), target, starts), shape=(num_nodes, num_nodes))
     count, label = connected_components(matrix, directed=False)
     smallest: Nodes = np.empty(count, np.int32)
     smallest[label[::-1]] = np.arange(num_nodes, dtype=np.int32)[::-1]  # the last to be written stays

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theta_ray.network.graph import Graph, Nodes, Weights
+from theta_ray.network.inequality import gini
+from theta_ray.network.observations import histogram
 
 LARGE = 10
 _OVER = {"mean": "mean", "median": "median", "max": "largest", "weighted_mean": "mean weighted by size"}
@@ -167,7 +169,7 @@ def community_quality(parts: Split, resolution: float = 1.0) -> dict[str, float]
         "num_communities": len(sizes),
         f"num_communities_of_{LARGE}": int((sizes >= LARGE).sum()),
         "largest_community_share": float(sizes.max() / sizes.sum()) if has_nodes else nan,
-        "community_size_gini": _gini(sizes) if has_nodes else nan,
+        "community_size_gini": gini(histogram(sizes)),
         "modularity": parts.modularity(resolution),
         "modularity_directed": parts.modularity_directed(resolution),
         "num_between_edges": between,
@@ -207,8 +209,3 @@ def _summary(name: str, values: Weights, sizes: NDArray[np.int64]) -> dict[str, 
     values, sizes = values[known], sizes[known]
     found = values.mean(), np.median(values), values.max(), np.average(values, weights=sizes)
     return {f"{name}_{over}": float(value) for over, value in zip(_OVER, found, strict=True)}
-
-
-def _gini(sizes: NDArray[np.int64]) -> float:
-    count = len(sizes)
-    return float(2 * (np.arange(1, count + 1) @ np.sort(sizes)) / (count * sizes.sum()) - (count + 1) / count)

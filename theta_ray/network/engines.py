@@ -10,7 +10,7 @@ there are Leiden and triangles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -121,7 +121,11 @@ class Whole:
 
 @contextmanager
 def engine_for(
-    files: EdgeFiles, scratch: str, resources: Resources, settings: EngineSettings | None = None
+    files: EdgeFiles,
+    scratch: str,
+    resources: Resources,
+    settings: EngineSettings | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Engine]:
     """The engine for as many edges as there are, for the time of a `with` block.
 
@@ -130,11 +134,12 @@ def engine_for(
         scratch: folder or URI that all workers reach, for the edges by block.
         resources: where workers run; a cluster is there already.
         settings: sizes.
+        check: called before each question to workers, and may raise: a lease's own.
     """
     settings = settings or EngineSettings()
     if files.num_edges <= settings.max_edges:
         yield Whole(files.graph())
         return
     num_blocks = -(-files.num_edges // settings.edges_per_block)
-    with block_workers(files, num_blocks, scratch, resources) as workers:
+    with block_workers(files, num_blocks, scratch, resources, check) as workers:
         yield Partitioned(workers, files.num_nodes, files.directed)

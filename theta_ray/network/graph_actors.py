@@ -30,7 +30,7 @@ from theta_ray.topics.workers import LocalWorkers, Workers
 
 @contextmanager
 def block_workers(
-    files: EdgeFiles, num_blocks: int, scratch: str, resources: Resources, check: Callable[[], None] = lambda: None
+    files: EdgeFiles, num_blocks: int, scratch: str, resources: Resources, check: Callable[[], None]
 ) -> Iterator[Workers]:
     """Workers that have all blocks of a graph between them, for the time of a `with` block.
 

@@ -54,7 +54,7 @@ class Partitioned:
 
     def weak_components(self) -> Nodes:
         """[nodes] component; 0 is the largest."""
-        return self._components(np.zeros(self.num_nodes, np.int32))
+        return self._components()
 
     def core_number(self) -> Nodes:
         """[nodes] core number, directions left out: h-indices of neighbours until none falls (Lü et al. 2016)."""
@@ -86,12 +86,15 @@ class Partitioned:
         """[nodes] A x or A' x."""
         return np.asarray(self._rows(method, x, weights))
 
-    def _components(self, labels: Nodes) -> Nodes:
-        """[nodes] parts that edges within labels connect, by size."""
+    def _components(self, *labels: Nodes) -> Nodes:
+        """[nodes] parts that edges, or those within labels, connect, by size."""
         roots: Nodes = np.arange(self.num_nodes, dtype=np.int32)
-        for nodes, smallest in self.workers.each("forest", labels):
-            every = np.arange(self.num_nodes, dtype=np.int32)
-            roots = roots_of(self.num_nodes, np.concatenate([every, nodes]), np.concatenate([roots, smallest]))
+        for nodes, smallest in self.workers.each("forest", *labels):
+            # a node that is in no tree of this worker's has its root so far twice
+            also = roots.copy()
+            also[nodes] = smallest
+            pairs = np.column_stack([roots, also]).ravel()
+            roots = roots_of(self.num_nodes, np.repeat(np.arange(self.num_nodes, dtype=np.int32), 2), pairs)
         return by_size(roots)
 
     def _rows(self, method: str, *arguments: Any) -> Any:
