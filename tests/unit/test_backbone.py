@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,6 +134,19 @@ def test_p_values_are_within_two_percent_of_exact_ones_on_active_and_idle_actors
     order = np.argsort(p_values)
     chosen = order[(p_values[order] > 1e-6)][:: len(order) // 300]
     np.testing.assert_allclose(p_values[chosen], oracle(test, edges.select(chosen)), rtol=0.02)
+
+
+def test_a_p_value_beyond_doubt_is_never_below_the_exact_one() -> None:
+    incidence, _ = groups(5, 300, 1_500, 0.8)
+    test = Sdsm.of(Bicm.of(incidence))
+    edges = project(projection_of(incidence, min_shared=3))
+    many = replace(edges, num_shared=np.full(len(edges), 60, np.int32))
+    rows = [test.model.actor_class[ends] for ends in (edges.source, edges.target)]
+    q = test.model.probability[rows[0]] * test.model.probability[rows[1]]
+    exact = upper_tails(q, test.model.num_contexts, many.num_shared.astype(np.int64))
+    found = test.p_values(many)
+    assert (found >= exact * (1 - 1e-9)).all()
+    assert 0 < np.median(found) < 1e-30
 
 
 def test_planted_groups_are_kept_and_chance_is_not() -> None:

@@ -9,9 +9,9 @@ r = S w (w - 1) / (2 L^2), the share by which repeats of one context thin out it
 
 - r up to 0.002: the Poisson tail P(X >= w; L);
 - r up to 0.1: that, less S / 2 (P(X = w - 2) - P(X = w - 1)), the second term of the Poisson-Charlier series;
-- above, with w up to 100: the exact distribution, by convolution of one binomial per size of contexts;
-- above, with more: the Poisson tail, which then is an upper bound (Hoeffding, Annals of Mathematical Statistics 27
-  (1956), 713, for w of L + 1 and more).
+- above, with w up to 63: the exact distribution, by convolution of one binomial per size of contexts;
+- above, with more, or where it is below 1e-30 already: the Poisson tail, which then is an upper bound (Hoeffding,
+  Annals of Mathematical Statistics 27 (1956), 713, for w of L + 1 and more).
 
 Tests are of all A (A - 1) / 2 pairs of actors: one without a shared context has p-value 1.
 """
@@ -29,7 +29,7 @@ from theta_ray.network.bicm import Bicm
 from theta_ray.network.incidence import Counts, Ids
 
 Doubles = NDArray[np.float64]
-POISSON_UP_TO, SERIES_UP_TO, EXACT_UP_TO = 0.002, 0.1, 100
+POISSON_UP_TO, SERIES_UP_TO, EXACT_UP_TO, BEYOND_DOUBT = 0.002, 0.1, 63, 1e-30
 # Probabilities that are left out of an exact one: what counts has another 30 digits.
 NEGLIGIBLE = 1e-45
 # Edges of one exact step, times shared contexts.
@@ -81,7 +81,7 @@ class Sdsm:
         at = num_shared[series], mean[series]
         found[series] -= squares[series] / 2 * (_poisson(at[0] - 2, at[1]) - _poisson(at[0] - 1, at[1]))
         octaves = np.frexp(num_shared)[1]
-        is_exact = (repeats > SERIES_UP_TO) & (num_shared <= EXACT_UP_TO)
+        is_exact = (repeats > SERIES_UP_TO) & (num_shared <= EXACT_UP_TO) & (found > BEYOND_DOUBT)
         p = self.model.probability
         # numbers of shared contexts that are about alike, so many edges at once
         for octave in np.unique(octaves[is_exact]).tolist():
