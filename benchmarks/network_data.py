@@ -8,25 +8,34 @@ import numpy as np
 
 Arrays = tuple[int, np.ndarray, np.ndarray, np.ndarray]
 """Number of nodes; source, target and weight of each edge."""
+# Of activity: a person has the share rank^-ZIPF.
+ZIPF = 0.85
 
 
 def comment_graph(num_edges: int, seed: int = 0) -> Arrays:
-    """Comments of some people: 200 communities, heavy tails of activity and fame, a quarter of comments returned."""
+    """Comments in threads, each to the author of its post: 200 communities, 80 % of comments within one, Zipf activity.
+
+    Threads have a median of six comments, some have hundreds, and one in 200,000 has 20,000. A fifth of all comments
+    are the answers of authors.
+    """
     generator = np.random.default_rng(seed)
-    num_nodes, num_ties = num_edges * 98 // 1250, num_edges * 8 // 5
-    size = 1 / np.sqrt(np.arange(1, 201))
-    community = np.sort(generator.choice(200, num_nodes, p=size / size.sum()))
-    activity = np.minimum(generator.pareto(1.1, num_nodes) + 1, 3000)
-    fame = np.minimum(generator.pareto(1.0, num_nodes) + 1, 10_000)
-    source = generator.choice(num_nodes, num_ties, p=activity / activity.sum())
-    until = np.concatenate([[0], np.cumsum(fame)])
-    first, last = (np.searchsorted(community, np.arange(200), side) for side in ("left", "right"))
-    inside = generator.random(num_ties) < 0.8
-    low = np.where(inside, until[first[community[source]]], 0)
-    high = np.where(inside, until[last[community[source]]], until[-1])
-    target = np.searchsorted(until, low + generator.random(num_ties) * (high - low), "right") - 1
-    target = np.clip(target, 0, num_nodes - 1)
-    returned, of = generator.random(num_ties) < 0.25, generator.permutation(num_ties)
+    num_nodes, num_threads = num_edges * 98 // 1250, num_edges * 20 // 125
+    activity = np.arange(1, num_nodes + 1) ** -ZIPF
+    community = generator.integers(0, 200, num_nodes)
+    by_community = np.argsort(community, kind="stable")
+    comments = np.floor(3.6 * (1 - generator.random(num_threads)) ** (-1 / 1.45)).astype(np.int64)
+    comments = np.minimum(comments, 1000)
+    comments[: max(1, num_threads // 200_000)] = min(20_000, num_nodes // 5)
+    author = generator.choice(num_nodes, num_threads, p=activity / activity.sum())
+    target = np.repeat(author, comments)
+    until = np.concatenate([[0], np.cumsum(activity[by_community])])
+    first, last = (np.searchsorted(community[by_community], np.arange(200), side) for side in ("left", "right"))
+    inside = generator.random(len(target)) < 0.8
+    low = np.where(inside, until[first[community[target]]], 0)
+    high = np.where(inside, until[last[community[target]]], until[-1])
+    place = np.searchsorted(until, low + generator.random(len(target)) * (high - low), "right") - 1
+    source = by_community[np.clip(place, 0, num_nodes - 1)]
+    returned, of = generator.random(len(target)) < 0.2, generator.permutation(len(target))
     source, target = np.where(returned, target[of], source), np.where(returned, source[of], target)
     kept = source != target
     keys, weight = np.unique(source[kept] * num_nodes + target[kept], return_counts=True)

@@ -7,7 +7,7 @@
 The pack: build the graph; reciprocity; weak and strong components; PageRank and HITS, unweighted; cores; transitivity
 (all triangles); degree assortativity without directions, and of out- with in-degrees; communities by modularity with
 weights, one seed. Directions are left out where the statistic has none, and that conversion is in its time. Communities
-are of Leiden, of igraph with its default of two iterations; networkx has no Leiden of its own and runs Louvain. All run
+are of Leiden until nothing moves; networkx has no Leiden of its own and runs Louvain. All run
 on one thread, each in a process of its own, after the same pack on a small graph (imports, caches); rounds are
 interleaved. Values are compared outside of the timed region: whole numbers must be equal, others to 1e-9 (PageRank and
 HITS: 1e-6 of the largest score); modularity is counted by one code for all, with weights.
@@ -103,7 +103,7 @@ def igraph(arrays: Arrays) -> Steps:
         "cores": lambda: has["simple"].coreness(),
         "transitivity": lambda: has["simple"].transitivity_undirected(),
         "assortativity": assortativities,
-        "communities": lambda: has["simple"].community_leiden("modularity", weights="weight").membership,
+        "communities": lambda: has["simple"].community_leiden("modularity", "weight", n_iterations=-1).membership,
     }
 
 

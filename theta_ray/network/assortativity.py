@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from theta_ray.network.degrees import Degrees, degrees
 from theta_ray.network.graph import Graph
 from theta_ray.network.reciprocity import dyads
 
@@ -25,15 +22,13 @@ DEFINITIONS = {
 def degree_assortativity(graph: Graph, simple: Graph | None = None) -> dict[str, float]:
     """The statistics of `DEFINITIONS`; `simple` is the graph without directions when it is known already."""
     simple = simple or dyads(graph).graph()
-    found = {"degree_assortativity": numeric_assortativity(simple, degrees(simple).degree)}
-    sides: dict[str, Callable[[Degrees], NDArray[np.int64]]] = {
-        "in": lambda of_nodes: of_nodes.in_degree,
-        "out": lambda of_nodes: of_nodes.out_degree,
-    }
-    of_nodes = degrees(graph)
+    degree = sum(np.bincount(end, minlength=graph.num_nodes) for end in (simple.source, simple.target))
+    found = {"degree_assortativity": numeric_assortativity(simple, np.asarray(degree))}
+    ends = {"out": graph.source, "in": graph.target}
+    of_nodes = {side: np.bincount(nodes, minlength=graph.num_nodes) for side, nodes in ends.items()}
     for name in list(DEFINITIONS)[1:]:
         *_, of_source, of_target = name.split("_")
-        values = (sides[of_source](of_nodes), sides[of_target](of_nodes))
+        values = (of_nodes[of_source], of_nodes[of_target])
         found[name] = numeric_assortativity(graph, *values) if graph.directed else np.nan
     return found
 
@@ -51,13 +46,18 @@ def numeric_assortativity(graph: Graph, values: ArrayLike, of_target: ArrayLike 
     """
     first = np.asarray(values, np.float64)
     second = first if of_target is None else np.asarray(of_target, np.float64)
-    x, y = first[graph.source], second[graph.target]
+    starts, ends = (np.bincount(each, minlength=graph.num_nodes) for each in (graph.source, graph.target))
     if not graph.directed:
-        x, y = np.concatenate([x, first[graph.target]]), np.concatenate([y, second[graph.source]])
-    if not len(x) or x.min() == x.max() or y.min() == y.max():
+        starts = ends = starts + ends
+    used_first, used_second = first[starts > 0], second[ends > 0]
+    if not graph.num_edges or np.ptp(used_first) == 0 or np.ptp(used_second) == 0:
         return float("nan")
-    x, y = x - x.mean(), y - y.mean()
-    return float((x @ y) / np.sqrt((x @ x) * (y @ y)))
+    # a node's value counts as often as it is an end, so only products of both ends need the edges
+    x, y = first - np.average(first, weights=starts), second - np.average(second, weights=ends)
+    together = x[graph.source] @ y[graph.target]
+    if not graph.directed:
+        together += x[graph.target] @ y[graph.source]
+    return float(together / np.sqrt((starts @ x**2) * (ends @ y**2)))
 
 
 def attribute_assortativity(graph: Graph, labels: ArrayLike) -> float:
