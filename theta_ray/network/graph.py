@@ -51,8 +51,8 @@ class Graph:
             rows, columns = np.minimum(rows, columns), np.maximum(rows, columns)
         kept = rows != columns
         # sorted by counting, which is three times as fast as by comparing
-        ends = (rows[kept].astype(np.int32), columns[kept].astype(np.int32))
-        edges = coo_array((weights[kept], ends), shape=(num_nodes, num_nodes)).tocsr()
+        tie_ends = (rows[kept].astype(np.int32), columns[kept].astype(np.int32))
+        edges = coo_array((weights[kept], tie_ends), shape=(num_nodes, num_nodes)).tocsr()
         edges.sum_duplicates()
         ordered = np.repeat(np.arange(num_nodes, dtype=np.int32), np.diff(edges.indptr))
         return cls(num_nodes, ordered, edges.indices.astype(np.int32, copy=False), edges.data, directed)
