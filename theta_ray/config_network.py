@@ -37,7 +37,7 @@ class Projection(Strict):
     min_shared: Annotated[int, Field(ge=1)] = 1
     """Contexts that both ends of a tie share at least."""
     window_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Two actors share a context only where they were in it within so many seconds of each other."""
+    """Two actors share a context only where they were in it within so many seconds of each other; `weight` is count."""
     policy: Policy = "exact"
     """What becomes of contexts above the limit. `exact`: there is none, and above `max_pairs` the job stops. `cap`:
     they are left out. `thin`: a sample of their participants counts, `sample`: of their pairs; the weights are right on
@@ -51,8 +51,10 @@ class Projection(Strict):
     def _policy_fits(self) -> Projection:
         if self.max_participants is not None and self.policy == "exact":
             raise ValueError("max_participants is a limit; say what becomes of contexts above it: cap, sample or thin")
-        if self.window_seconds is not None and self.policy in ("sample", "thin"):
-            raise ValueError(f"policy {self.policy} does not go with window_seconds; take cap")
+        if self.window_seconds is not None and self.policy != "exact":
+            raise ValueError(f"policy {self.policy} does not go with window_seconds; take exact")
+        if self.window_seconds is not None and self.weight != "count":
+            raise ValueError("window_seconds: contexts within a window are counted; set weight: count")
         return self
 
 

@@ -9,6 +9,7 @@ The price is known from the sizes alone, before anything is assembled.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from numpy.typing import NDArray
 
 from theta_ray.config_network import Projection as Rules
 from theta_ray.corpus import staging
+from theta_ray.errors import ConfigError
 from theta_ray.network.incidence import Incidence
 from theta_ray.network.job import TIME, NetworkJob, RangeTask, read, write
 from theta_ray.network.pricing import Price, price
+from theta_ray.network.windows import Timeline
 
 EVENTS = pa.schema([("graph", pa.string()), ("context", pa.int64()), ("author_id", pa.string()), ("created_at", TIME)])
 
@@ -73,7 +76,9 @@ def priced(sizes: NDArray[np.int64], num_actors: int, rules: Rules) -> Price:
     Raises:
         ConfigError: more than the recipe allows.
     """
-    return price(sizes, num_actors, rules.policy, limit=rules.max_participants, max_pairs=rules.max_pairs)
+    # pairs within a window are counted when their times are there
+    max_pairs = rules.max_pairs if rules.window_seconds is None else sys.maxsize
+    return price(sizes, num_actors, rules.policy, limit=rules.max_participants, max_pairs=max_pairs)
 
 
 @dataclass(frozen=True)
@@ -88,25 +93,41 @@ class GraphTask:
     price: Price | None = None
 
 
-@dataclass(frozen=True)
-class Participants:
-    """A co-participation graph before its ties: what every block is given."""
-
-    names: pa.Array
-    """[A] authors, in order."""
-    incidence: Incidence
-    """Of all contexts, those above the limit too."""
+def participants(task: GraphTask) -> tuple[pa.Array, Incidence]:
+    """Authors of a graph, in order, and who of them is in what. All of it is in memory: 40 bytes an event."""
+    names, actor, events = _events(task)
+    times = events["created_at"].to_numpy() if events["created_at"].null_count < events.num_rows else None
+    num_contexts = sum(task.contexts)
+    return names, Incidence.of(len(names), num_contexts, actor, events["context"].to_numpy(), times)
 
 
-def participants(task: GraphTask) -> Participants:
-    """Authors and incidence of a graph. The whole of it is in memory: 40 bytes an event."""
-    parts, start = [], 0
+def timeline(task: GraphTask) -> tuple[pa.Array, Timeline]:
+    """Authors of a graph, in order, and their events by time.
+
+    Raises:
+        ConfigError: more pairs are within the window than the recipe allows.
+    """
+    names, actor, events = _events(task)
+    context, times = events["context"].to_numpy(), events["created_at"].to_numpy()
+    found = Timeline.of(len(names), sum(task.contexts), actor, context, times)
+    rules = task.job.settings.projection
+    assert rules.window_seconds is not None, "only then there is a timeline"
+    pairs = found.num_pairs(rules.window_seconds)
+    if pairs > rules.max_pairs:
+        raise ConfigError(
+            f"{task.graph}: {pairs:,} pairs of events are within {rules.window_seconds:g} seconds of each other, over "
+            f"the budget of {rules.max_pairs:,}; choose a shorter window_seconds or more max_pairs"
+        )
+    return names, found
+
+
+def _events(task: GraphTask) -> tuple[pa.Array, NDArray[np.int64], pa.Table]:
+    """Authors, the author of each event, and all events of a graph."""
+    parts, start = [EVENTS.empty_table()], 0
     for place, count in enumerate(task.contexts):
         rows = read(task.job.staged("events", f"{place:05d}"), pc.field("graph") == task.graph)
         parts.append(rows.set_column(1, "context", pc.add(rows["context"], start)))
         start += count
-    events = pa.concat_tables(parts).combine_chunks() if parts else EVENTS.empty_table()
+    events = pa.concat_tables(parts).combine_chunks()
     names = events["author_id"].combine_chunks().unique().sort()
-    actor = pc.index_in(events["author_id"].combine_chunks(), names).to_numpy()
-    times = events["created_at"].to_numpy() if events["created_at"].null_count < events.num_rows else None
-    return Participants(names, Incidence.of(len(names), start, actor, events["context"].to_numpy(), times))
+    return names, pc.index_in(events["author_id"].combine_chunks(), names).to_numpy(), events

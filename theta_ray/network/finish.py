@@ -7,14 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from theta_ray.manifest import commit
+from theta_ray.manifest import commit, identity_of
 from theta_ray.network.contexts import GraphTask
 from theta_ray.network.corpus_statistics import CORPUS, measure_corpus
 from theta_ray.network.graph_tables import curve_rows, statistic_rows
 from theta_ray.network.job import NetworkJob, read, write
 from theta_ray.network.numbered import NumberedGraph
-from theta_ray.network.outputs import EnrichTask, ExportTask, PublishTask, draw, enrich, export, publish
+from theta_ray.network.outputs import EnrichTask, ExportTask, PublishTask, enrich, export, publish
 from theta_ray.network.phases import Counted
+from theta_ray.network.pictures import draw
 from theta_ray.network.pricing import Price
 from theta_ray.network.statistic import Statistic, statistics_of
 from theta_ray.schemas_network import NETWORK_TABLES
@@ -55,20 +56,43 @@ def commit_tables(
         },
         "prices": {name: price.metadata() for name, price in sorted(prices.items())},
         "shown": _shown(pa.concat_tables(rows)),
-        "files": sorted([*files, *(file for each in exported for file in each["files"])]),
         "exports": {
             each["graph"]: each["description"] for each in sorted(exported, key=lambda each: str(each["graph"]))
         },
     }
+    beside = {"edges": sorted(file for each in exported for file in each["files"]), "network_curves": files}
+    return _commit(job, _shards(job, graphs, counted.ranges, digest), ({**values, "counts": counts}, beside), executor)
+
+
+def _commit(
+    job: NetworkJob,
+    shards: dict[str, list[PublishTask]],
+    body: tuple[dict[str, Any], dict[str, list[str]]],
+    executor: Executor,
+) -> dict[str, Any]:
+    """Commit all tables, the statistics last: they name the versions of the others. Their manifest."""
+    values, beside = body
     manifest: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
     for table, schema in NETWORK_TABLES.items():
-        tasks = [
-            PublishTask(job, table, kind, name, f"part-{place:05d}-{digest}")
-            for place, (kind, name) in enumerate(_staged(job, table, graphs, counted.ranges))
-        ]
-        records = sorted(executor.map(publish, tasks), key=lambda record: record.shard)
-        manifest = commit(job.tables[table], schema, records, {**values, "counts": counts})
+        records = sorted(executor.map(publish, shards[table]), key=lambda record: record.shard)
+        more: dict[str, Any] = {"files": beside[table]} if table in beside else {}
+        if table == "network_stats":
+            more["tables"] = versions
+        manifest = commit(job.tables[table], schema, records, {**values, **more})
+        versions[table] = identity_of(manifest)
     return manifest
+
+
+def _shards(job: NetworkJob, graphs: list[NumberedGraph], ranges: int, digest: str) -> dict[str, list[PublishTask]]:
+    """What is to be written of each table."""
+    return {
+        table: [
+            PublishTask(job, table, kind, name, f"part-{place:05d}-{digest}")
+            for place, (kind, name) in enumerate(_staged(job, table, graphs, ranges))
+        ]
+        for table in NETWORK_TABLES
+    }
 
 
 def stage_corpus(task: tuple[GraphTask, dict[str, int]]) -> dict[str, Any]:
@@ -140,4 +164,4 @@ def figures_of(job: NetworkJob, manifest: dict[str, Any]) -> dict[str, Any]:
         figures[graph] = text
     figures["statistics"] = manifest["num_rows"]
     figures["topics_by_community"] = "yes" if manifest["inputs"]["topics"] else "no topics are committed"
-    return {**figures, **{name: job.tables[name].path for name in ("authors", "edges", "nodes", "communities")}}
+    return {**figures, **{name: job.tables[name].path for name in ("edges", "nodes", "communities")}}

@@ -61,7 +61,7 @@ def measure_in_blocks(graph: NumberedGraph, resources: Resources, executor: Exec
     """Stage what is said of a graph that is held by workers. Vectors of its nodes are in this process."""
     job = graph.job
     limits = EngineSettings(max_edges=resources.max_task_edges)
-    with engine_for(graph.files(), job.staged("blocks", graph.graph, "d"), resources, limits) as engine:
+    with engine_for(graph.files(), job.staged("blocks", graph.graph, "d"), resources, limits, executor.check) as engine:
         measured = measure_large(engine, job.settings)
     stage(graph, measured)
     limit = executor.map(find_limit, [graph])[0]["limit"]
@@ -142,8 +142,9 @@ def community_rows(graph: str, parts: Split) -> pa.Table:
 
 
 def statistic_rows(graph: str, statistics: list[Statistic]) -> pa.Table:
-    """Rows of table `network_stats`, each with its definition."""
-    rows = [{"graph": graph, **each.row(), "definition": DEFINITIONS[each.name]} for each in statistics]
+    """Rows of table `network_stats`, each with its definition; those without a value are left out."""
+    known = [each for each in statistics if not np.isnan(each.value)]
+    rows = [{"graph": graph, **each.row(), "definition": DEFINITIONS[each.name]} for each in known]
     return pa.Table.from_pylist(rows, schema=NETWORK_STATS)
 
 

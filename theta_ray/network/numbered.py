@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from theta_ray.corpus import staging
 from theta_ray.network.bicm import Bicm
-from theta_ray.network.contexts import GraphTask, participants
+from theta_ray.network.contexts import GraphTask, participants, timeline
 from theta_ray.network.edge_files import EdgeFiles
 from theta_ray.network.graph import Graph
 from theta_ray.network.job import TIES, TIME, NetworkJob, read, write
 from theta_ray.network.pair_keys import Edges
-from theta_ray.network.projection import Projection, project
+from theta_ray.network.projection import TASK_PAIRS, Projection, project
 from theta_ray.network.sdsm import Sdsm
+from theta_ray.network.windows import Timeline, coordinated
 from theta_ray.objects import join
 
 NUMBERED = pa.schema(
@@ -61,34 +62,58 @@ class Assembled:
     """What every block of a co-participation graph is made from. Arrays are read only and shared."""
 
     names: pa.Array
-    projection: Projection
-    test: Sdsm | None
-    """None where the recipe asks for no model, or contexts were sampled or thinned."""
+    ties: Projection | Timeline
+    window: float = 0.0
+    """Seconds, of a timeline."""
+    min_shared: int = 1
+    test: Sdsm | None = None
+    """None where the recipe asks for no model, or not all pairs of a context count."""
+
+    def cuts(self) -> list[int]:
+        """Actors at which ranges of about as many pairs begin, and the end."""
+        if isinstance(self.ties, Projection):
+            return self.ties.cuts().tolist()
+        low, high = self.ties.runs(self.window)
+        starts = self.ties.actor_starts
+        upto = np.concatenate([[0], np.cumsum(high - low)])[starts]
+        inner = np.searchsorted(upto, np.arange(1, int(upto[-1] // TASK_PAIRS) + 1) * TASK_PAIRS)
+        return np.unique(np.concatenate([[0], inner, [len(starts) - 1]])).tolist()
+
+    def edges(self, first: int, last: int) -> Edges:
+        """Ties of actors `first` to `last`, not included, with later ones."""
+        if isinstance(self.ties, Projection):
+            return project(self.ties, first, last)
+        found = coordinated(self.ties, self.window, min_shared=self.min_shared, first=first, last=last)
+        return Edges.concatenate([part.edges() for part in found])
 
 
 def assemble(task: GraphTask) -> Assembled:
-    """Incidence and model of a graph, in the memory of one task."""
+    """Incidence or timeline and model of a graph, in the memory of one task."""
+    settings = task.job.settings
+    rules = settings.projection
+    if rules.window_seconds is not None:
+        names, events = timeline(task)
+        write_names(task.job, task.graph, names)
+        return Assembled(names, events, rules.window_seconds, rules.min_shared)
     names, projection = named_projection(task)
-    assert task.price is not None, "a graph is priced before it is assembled"
-    by_model = task.job.settings.backbone.method == "sdsm" and task.price.policy in ("cap", "exact")
-    # contexts that are left out are no part of the model either
-    test = Sdsm.of(Bicm.of(projection.incidence)) if by_model else None
     write_names(task.job, task.graph, names)
-    return Assembled(names, projection, test)
+    if settings.backbone.method != "sdsm" or rules.policy not in ("cap", "exact"):
+        return Assembled(names, projection)
+    # contexts that are left out are no part of the model either
+    return Assembled(names, projection, test=Sdsm.of(Bicm.of(projection.incidence)))
 
 
 def named_projection(task: GraphTask) -> tuple[pa.Array, Projection]:
     """Authors of a graph and what its ties are made from."""
     assert task.price is not None, "a graph is priced before it is assembled"
-    rules, found = task.job.settings.projection, participants(task)
-    seed = task.job.settings.seed
-    projection = Projection.of(found.incidence, task.price, rules.weight, min_shared=rules.min_shared, seed=seed)
-    return found.names, projection
+    rules, seed = task.job.settings.projection, task.job.settings.seed
+    names, incidence = participants(task)
+    return names, Projection.of(incidence, task.price, rules.weight, min_shared=rules.min_shared, seed=seed)
 
 
 def cut(task: GraphTask, assembled: Assembled) -> dict[str, Any]:
     """Where the ranges of actors begin whose pairs are about as many."""
-    cuts = assembled.projection.cuts().tolist()
+    cuts = assembled.cuts()
     return {"num_rows": len(cuts) - 1, "num_nodes": len(assembled.names), "cuts": cuts}
 
 
@@ -119,7 +144,7 @@ def project_block(task: PartTask, assembled: Assembled) -> dict[str, Any]:
     uri = task.job.staged(task.folder, task.name, "json")
     found = staging.read_json(uri)
     if found is None:
-        edges = project(assembled.projection, task.first, task.last)
+        edges = assembled.edges(task.first, task.last)
         p_values = assembled.test.p_values(edges) if assembled.test is not None else None
         write(task.job.staged(task.folder, task.name), to_numbered(edges, p_values))
         found = {"num_edges": len(edges), "num_nodes": len(assembled.names), "place": task.place}

@@ -1,4 +1,4 @@
-"""What a run leaves: shards of the tables, GraphML and GEXF files, and plots."""
+"""What a run leaves: shards of the tables, and GraphML and GEXF files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from theta_ray.network.corpus_statistics import CORPUS
 from theta_ray.network.graph_files import GraphRows, select, write_graph_file
 from theta_ray.network.job import NetworkJob, read, write
 from theta_ray.network.numbered import NumberedGraph
 from theta_ray.network.people import TALK
-from theta_ray.network.plots import Curve, degree_plot, hours_plot, lorenz_plot
 from theta_ray.network.topic_communities import Talk, enrichment
-from theta_ray.objects import create
 from theta_ray.schemas_network import NETWORK_TABLES, TOPIC_COMMUNITIES
 from theta_ray.store import Record, ShardWriter, find_record
-
-LORENZ = ("posts", "comments", "score")
 
 
 @dataclass(frozen=True)
@@ -106,37 +101,7 @@ def export(task: ExportTask) -> dict[str, Any]:
     limit = job.settings.max_export_edges
     has_backbone = edges["in_backbone"].null_count == 0 and edges.num_rows > limit
     chosen = select(rows, limit, in_backbone=has_backbone)
-    files = [job.tables["edges"].at(f"{graph.graph}-{task.digest}.{ending}") for ending in ("graphml", "gexf")]
+    files = [f"{graph.graph}-{task.digest}.{ending}" for ending in ("graphml", "gexf")]
     for file in files:
-        write_graph_file(file, rows, chosen)
+        write_graph_file(job.tables["edges"].at(file), rows, chosen)
     return {"num_rows": chosen.num_edges, "graph": graph.graph, "files": files, "description": chosen.description}
-
-
-def draw(job: NetworkJob, digest: str, curves: pa.Table, statistics: pa.Table) -> list[str]:
-    """Write the plots of a run; where they are."""
-    known = {(row["graph"], row["statistic"]): row["value"] for row in statistics.to_pylist()}
-    by_name: dict[tuple[str, str], Curve] = {}
-    for row in (
-        curves.group_by(["graph", "curve"], use_threads=False).aggregate([("x", "list"), ("y", "list")]).to_pylist()
-    ):
-        by_name[row["graph"], row["curve"]] = Curve(row["x_list"], row["y_list"])
-    pictures = {
-        "lorenz": lorenz_plot(
-            {name: by_name[CORPUS, f"{name}_lorenz"] for name in LORENZ if (CORPUS, f"{name}_lorenz") in by_name},
-            {name: value for name in LORENZ if (value := known.get((CORPUS, f"{name}_gini"))) is not None},
-        ),
-        "hours": hours_plot(
-            np.asarray(by_name[CORPUS, "hour"].y).astype(int).tolist(), int(known.get((CORPUS, "hour_num_days")) or 0)
-        ),
-    }
-    for graph, curve in by_name:
-        if curve.endswith("degree_ccdf"):
-            pictures[f"{curve.removesuffix('_ccdf')}-{graph}"] = degree_plot(
-                by_name[graph, curve], {}, f"{curve.removesuffix('_ccdf').replace('_', '-')}s of {graph}"
-            )
-    files = []
-    for name, svg in pictures.items():
-        file = job.tables["network_curves"].at(f"{name}-{digest}.svg")
-        create(file, svg.encode())
-        files.append(file)
-    return files

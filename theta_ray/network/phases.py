@@ -156,7 +156,9 @@ def measure_graphs(
         if not graph.in_one_task:
             measure_in_blocks(graph, resources, executor)
         rows, count = read(graph.job.staged("network_stats", graph.graph)), graph.job.settings.num_nulls
-        if graph.in_one_task and count and sum(graph.sizes):
+        # chance within a window would be other times, not other participations
+        is_timed = not graph.directed and graph.job.settings.projection.window_seconds is not None
+        if graph.in_one_task and count and sum(graph.sizes) and not is_timed:
             contexts = None if graph.directed else tasks[graph.graph]
             shared = executor.share(load_real, RealTask(graph, contexts))
             nulls = [NullTask(graph.job, graph.graph, replicate) for replicate in range(count)]
