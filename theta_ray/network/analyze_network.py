@@ -23,6 +23,7 @@ from theta_ray.corpus import prepare, staging
 from theta_ray.corpus.survey import partition_of
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import read_manifest
+from theta_ray.network.contexts import GraphTask
 from theta_ray.network.finish import commit_tables, figures_of
 from theta_ray.network.inputs import Inputs, find_inputs
 from theta_ray.network.job import NetworkJob
@@ -134,7 +135,9 @@ def _make(config: Config, job: NetworkJob, inputs: Inputs, run: tuple[Lease, Pha
     prices = price_graphs(job, counted)
     with phases.measure("edges"):
         graphs = [number_graph(job, name, counted, prices.get(name), executor) for name in job.settings.graphs]
-    of_graph = {name: graph_task(job, name, counted, prices.get(name)) for name in job.settings.graphs}
+    of_graph: dict[str, GraphTask] = {
+        name: graph_task(job, name, counted, prices.get(name)) for name in job.settings.graphs
+    }
     with phases.measure("statistics"):
         statistics = measure_graphs(graphs, of_graph, config.resources, executor)
     lease.check()

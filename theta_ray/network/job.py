@@ -124,7 +124,7 @@ def _hashes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.uint64]]:
     coded = column.combine_chunks().dictionary_encode()
     values = [blake2b(value.encode(), digest_size=8).digest() for value in coded.dictionary.to_pylist()]
     hashes = np.frombuffer(b"".join(values), ">u8").astype(np.uint64)
-    return hashes[coded.indices.to_numpy()]
+    return np.asarray(hashes[coded.indices.to_numpy()])
 
 
 def add_up(ties: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from theta_ray.network.community_quality import Split, community_quality, split
 from theta_ray.network.disparity import Ends
 from theta_ray.network.engines import Engine
 from theta_ray.network.graph import Graph, Nodes
-from theta_ray.network.hits import Hits, hits, hits_statistics
+from theta_ray.network.hits import hits, hits_statistics
 from theta_ray.network.pagerank import pagerank, pagerank_statistics
 from theta_ray.network.sdsm import benjamini_hochberg
 from theta_ray.network.statistic import Statistic, statistics_of
@@ -61,7 +61,7 @@ def measure(graph: Graph, kept: Graph | None, settings: Network) -> Measured:
     parts = split(searched, groups.label)
     statistics = [
         *found.statistics,
-        *statistics_of(_hits_of(graph, scores), "nodes with an edge", graph.num_nodes - _isolates(found)),
+        *statistics_of(hits_statistics(graph, scores), "nodes with an edge", graph.num_nodes - _isolates(found)),
         *statistics_of(pagerank_statistics(ranks), "nodes", graph.num_nodes),
         *statistics_of(community_statistics(groups), "nodes of the largest component", parts.num_nodes),
         *statistics_of(community_quality(parts, rules.resolution), "communities", int((parts.size > 0).sum())),
@@ -135,10 +135,6 @@ def is_significant(
 
 def _search(settings: Network) -> Search:
     return Search(settings.communities.method, settings.communities.resolution)
-
-
-def _hits_of(graph: Graph, scores: dict[str, Hits]) -> dict[str, float]:
-    return hits_statistics(graph, scores)  # type: ignore[arg-type]
 
 
 def _isolates(found: structures.Structure) -> int:

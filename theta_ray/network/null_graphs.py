@@ -92,10 +92,8 @@ def with_nulls(rows: pa.Table, replicates: list[dict[str, Any]]) -> pa.Table:
         if row["value"] is not None and ordered and row["statistic"] in ordered[0]:
             drawn = [each[row["statistic"]] for each in ordered]
             null = compared(row["value"], [np.nan if value is None else value for value in drawn])
-            bounds = [np.nan if row[name] is None else row[name] for name in ("low", "high")]
-            statistic = Statistic(
-                row["statistic"], row["value"], row["population"], row["num_values"], *bounds, null=null
-            )
-            row |= statistic.row()
+            low, high = (np.nan if row[name] is None else row[name] for name in ("low", "high"))
+            of = row["statistic"], row["value"], row["population"], row["num_values"]
+            row |= Statistic(*of, low, high, null).row()
         found.append(row)
     return pa.Table.from_pylist(found, schema=NETWORK_STATS)

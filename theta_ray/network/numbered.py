@@ -72,12 +72,12 @@ class Assembled:
     def cuts(self) -> list[int]:
         """Actors at which ranges of about as many pairs begin, and the end."""
         if isinstance(self.ties, Projection):
-            return self.ties.cuts().tolist()
+            return [int(place) for place in self.ties.cuts()]
         low, high = self.ties.runs(self.window)
         starts = self.ties.actor_starts
         upto = np.concatenate([[0], np.cumsum(high - low)])[starts]
         inner = np.searchsorted(upto, np.arange(1, int(upto[-1] // TASK_PAIRS) + 1) * TASK_PAIRS)
-        return np.unique(np.concatenate([[0], inner, [len(starts) - 1]])).tolist()
+        return [int(place) for place in np.unique(np.concatenate([[0], inner, [len(starts) - 1]]))]
 
     def edges(self, first: int, last: int) -> Edges:
         """Ties of actors `first` to `last`, not included, with later ones."""

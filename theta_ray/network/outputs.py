@@ -64,8 +64,8 @@ def enrich(task: EnrichTask) -> dict[str, Any]:
         rows = read(job.staged("talk", f"{place:05d}")).cast(TALK)
         at = pc.index_in(rows["author_id"].combine_chunks(), names)
         rows, at = rows.filter(at.is_valid()), at.drop_null()
-        columns = at.to_numpy().astype(np.int32), rows["topic_id"].to_numpy(), rows["num_documents"].to_numpy()
-        parts.append(Talk.of(*columns))
+        author = at.to_numpy().astype(np.int32)
+        parts.append(Talk.of(author, rows["topic_id"].to_numpy(), rows["num_documents"].to_numpy()))
     community = nodes["community_id"].combine_chunks().fill_null(-1).to_numpy()
     settings = job.settings
     found = enrichment(

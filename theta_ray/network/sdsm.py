@@ -39,9 +39,20 @@ CELLS = 2**18
 class SharedContexts(Protocol):
     """Edges of a projection, as far as a p-value goes."""
 
-    source: Ids
-    target: Ids
-    num_shared: Ids
+    @property
+    def source(self) -> Ids:
+        """[edges]"""
+        ...
+
+    @property
+    def target(self) -> Ids:
+        """[edges]"""
+        ...
+
+    @property
+    def num_shared(self) -> Ids:
+        """[edges]"""
+        ...
 
 
 @dataclass(frozen=True)
