@@ -71,7 +71,7 @@ def enrichment(
 ) -> Enrichment:
     """Which communities write more or less than others about which topics.
 
-    A deal costs one pass over the pairs of author and topic: 10 ns each.
+    A deal costs one pass over the pairs of author and topic, and one over the cells.
 
     Args:
         talk: who has written how much about what.
