@@ -105,9 +105,9 @@ class Network(Strict):
     horizon_hours: Annotated[float, Field(gt=0)] = 24
     """Scores of an author's first so many hours are compared between early and late authors."""
     num_top: Annotated[int, Field(ge=0, le=1000)] = 20
-    """Names in each list of first authors."""
+    """Contexts in each list, such as hashtags, by their events."""
     min_cell: Annotated[int, Field(ge=1)] = 5
-    """Smaller groups of authors are not listed."""
+    """A context, or a topic in a community, is named from so many authors on."""
     max_export_edges: Annotated[int, Field(ge=0)] = 100_000
     """Of the GraphML and GEXF files, the strongest first. 0: no files."""
     seed: Annotated[int, Field(ge=0)] = 0

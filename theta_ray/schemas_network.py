@@ -129,12 +129,24 @@ TOPIC_COMMUNITIES = pa.schema(
     ]
 )
 
+TOP_CONTEXTS = pa.schema(
+    [
+        pa.field("graph", pa.string(), nullable=False),
+        # the first by events; the last row, `other`, is of all that may not or do not fit to be named
+        pa.field("context", pa.string(), nullable=False),
+        pa.field("num_events", pa.int64(), nullable=False),
+        # null for `other`: an author may be in several of its contexts
+        pa.field("num_authors", pa.int64()),
+    ]
+)
+
 NETWORK_TABLES = {
     "authors": AUTHORS,
     "edges": EDGES,
     "nodes": NODES,
     "communities": COMMUNITIES,
     "topic_communities": TOPIC_COMMUNITIES,
+    "top_contexts": TOP_CONTEXTS,
     "network_curves": NETWORK_CURVES,
     # committed last: readers of it find the others
     "network_stats": NETWORK_STATS,
@@ -145,6 +157,7 @@ NETWORK_KEYS = {
     "nodes": "graph, author_id",
     "communities": "graph, community_id",
     "topic_communities": "graph, topic_id, community_id",
+    "top_contexts": "graph, context",
     "network_curves": "graph, curve, x",
     "network_stats": "graph, statistic",
 }

@@ -26,7 +26,10 @@ from theta_ray.errors import ConfigError
 from theta_ray.network.incidence import Incidence
 from theta_ray.network.job import TIME, NetworkJob, RangeTask, read, write
 from theta_ray.network.pricing import Price, price
+from theta_ray.network.top_lists import top_list
 from theta_ray.network.windows import Timeline
+from theta_ray.privacy import OTHER
+from theta_ray.schemas_network import TOP_CONTEXTS
 
 EVENTS = pa.schema([("graph", pa.string()), ("context", pa.int64()), ("author_id", pa.string()), ("created_at", TIME)])
 
@@ -44,19 +47,42 @@ def count_contexts(task: RangeTask) -> dict[str, Any]:
             context = mine["context"].combine_chunks().dictionary_encode()
             number = context.indices.cast(pa.int64())
             numbered.append(pa.table([mine["graph"], number, mine["author_id"], mine["created_at"]], schema=EVENTS))
-            graphs[graph] = {"num_contexts": len(context.dictionary), "sizes": _sizes(number, mine["author_id"])}
+            sizes = _sizes(context.dictionary, number, mine["author_id"])
+            counts = Counter(sizes["num_authors"].to_pylist())
+            in_order = {str(size): count for size, count in sorted(counts.items())}
+            graphs[graph] = {"num_contexts": len(context.dictionary), "sizes": in_order}
+            write(job.staged(f"contexts-{graph}", task.name), sizes)
         found = {"num_rows": events.num_rows, "place": task.place, "graphs": graphs}
         write(job.staged("events", task.name), pa.concat_tables(numbered))
         staging.write_json(uri, found)
     return found
 
 
-def _sizes(context: pa.Array, author_id: pa.ChunkedArray) -> dict[str, int]:
-    """How many contexts have so many different authors."""
+def _sizes(names: pa.Array, context: pa.Array, author_id: pa.ChunkedArray) -> pa.Table:
+    """Events and different authors of each context."""
     pairs = pa.table({"context": context, "author_id": author_id})
-    members = pairs.group_by(["context", "author_id"], use_threads=False).aggregate([])
-    sizes = members.group_by("context", use_threads=False).aggregate([("author_id", "count")])
-    return {str(size): count for size, count in sorted(Counter(sizes["author_id_count"].to_pylist()).items())}
+    members = pairs.group_by(["context", "author_id"], use_threads=False).aggregate([([], "count_all")])
+    sizes = members.group_by("context", use_threads=False).aggregate([("count_all", "sum"), ("author_id", "count")])
+    columns = [names.take(sizes["context"].combine_chunks()), sizes["count_all_sum"], sizes["author_id_count"]]
+    return pa.table(columns, names=["context", "num_events", "num_authors"])
+
+
+def list_contexts(task: GraphTask) -> dict[str, Any]:
+    """Stage the contexts of a graph with most events that enough authors are in."""
+    job = task.job
+    rows = pa.concat_tables(read(job.staged(f"contexts-{task.graph}", f"{p:05d}")) for p in range(task.ranges))
+    # no context may be taken for the rest
+    named = rows.filter(pc.not_equal(rows["context"], OTHER))
+    listed = top_list(
+        named["context"].to_pylist(),
+        named["num_events"].to_numpy(),
+        named["num_authors"].to_numpy(),
+        job.settings.num_top,
+        job.settings.min_cell,
+    )
+    found = [{"graph": task.graph, "context": name, "num_events": n, "num_authors": m} for name, n, m in listed]
+    write(job.staged("top_contexts", task.graph), pa.Table.from_pylist(found, schema=TOP_CONTEXTS))
+    return {"num_rows": len(found)}
 
 
 def histogram(counted: Iterable[dict[str, Any]], graph: str) -> NDArray[np.int64]:

@@ -162,7 +162,8 @@ def _reposted(documents: pa.Table, settings: Network) -> pa.Table:
 
 
 def _mentions(documents: pa.Table, settings: Network) -> pa.Table:
-    return _in_each(documents, "mention_ids", "mentioned_id")
+    # a repost has the mentions of what it repeats: its author mentions nobody
+    return _in_each(documents.filter(pc.not_equal(documents["kind"], "repost")), "mention_ids", "mentioned_id")
 
 
 def _reposts(documents: pa.Table, settings: Network) -> pa.Table:

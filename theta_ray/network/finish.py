@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from theta_ray.manifest import commit, identity_of
-from theta_ray.network.contexts import GraphTask
+from theta_ray.network.contexts import GraphTask, list_contexts
 from theta_ray.network.corpus_statistics import CORPUS, measure_corpus
 from theta_ray.network.graph_tables import curve_rows, statistic_rows
 from theta_ray.network.job import NetworkJob, read, write
@@ -43,6 +43,7 @@ def commit_tables(
     write(job.staged("all_curves", "all"), curves)
     if job.topics is not None:
         executor.map(enrich, [EnrichTask(graph, counted.ranges) for graph in graphs])
+    executor.map(list_contexts, [GraphTask(job, name, counted.ranges) for name in sorted(prices)])
     files = draw(job, digest, curves, pa.concat_tables(rows))
     exported = []
     if job.settings.max_export_edges:
@@ -127,6 +128,8 @@ def _staged(job: NetworkJob, table: str, graphs: list[NumberedGraph], ranges: in
         return [("edge_rows", name) for graph in graphs for name in graph.edge_names]
     if table in ("nodes", "communities"):
         return [(table, name) for name in names]
+    if table == "top_contexts":
+        return [(table, name) for name in names if name.startswith("co_")]
     if table == "topic_communities":
         return [(table, name) for name in names] if job.topics is not None else []
     return [("all_statistics", "all")] if table == "network_stats" else [("all_curves", "all")]
