@@ -137,7 +137,7 @@ def networkx(arrays: Arrays) -> Steps:
             nx.number_weakly_connected_components(has["graph"]),
             nx.number_strongly_connected_components(has["graph"]),
         ],
-        "pagerank": lambda: list(nx.pagerank(has["graph"], tol=1e-12, max_iter=1000).values()),
+        "pagerank": lambda: list(nx.pagerank(has["graph"], tol=1e-14, max_iter=1000).values()),
         "hits": lambda: [list(scores.values()) for scores in nx.hits(has["graph"])],
         "cores": lambda: list(nx.core_number(has["simple"]).values()),
         "transitivity": lambda: nx.transitivity(has["simple"]),
