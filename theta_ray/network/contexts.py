@@ -44,13 +44,15 @@ def count_contexts(task: RangeTask) -> dict[str, Any]:
         numbered = [EVENTS.empty_table()]
         for graph in (name for name in job.settings.graphs if name.startswith("co_")):
             mine = events.filter(pc.equal(events["graph"], graph)).combine_chunks()
-            context = mine["context"].combine_chunks().dictionary_encode()
-            number = context.indices.cast(pa.int64())
+            context = mine["context"].combine_chunks()
+            # in order of their names, whatever the order of the shards: random graphs go by numbers
+            names = context.unique().sort()
+            number = pc.index_in(context, names).cast(pa.int64())
             numbered.append(pa.table([mine["graph"], number, mine["author_id"], mine["created_at"]], schema=EVENTS))
-            sizes = _sizes(context.dictionary, number, mine["author_id"])
+            sizes = _sizes(names, number, mine["author_id"])
             counts = Counter(sizes["num_authors"].to_pylist())
             in_order = {str(size): count for size, count in sorted(counts.items())}
-            graphs[graph] = {"num_contexts": len(context.dictionary), "sizes": in_order}
+            graphs[graph] = {"num_contexts": len(names), "sizes": in_order}
             write(job.staged(f"contexts-{graph}", task.name), sizes)
         found = {"num_rows": events.num_rows, "place": task.place, "graphs": graphs}
         write(job.staged("events", task.name), pa.concat_tables(numbered))

@@ -149,7 +149,9 @@ def _containers(documents: pa.Table, settings: Network) -> pa.Table:
 
 
 def _hashtags(documents: pa.Table, settings: Network) -> pa.Table:
-    return _in_each(documents, "tags", "context")
+    rows = _in_each(documents, "tags", "context")
+    # platforms take #Tea and #tea for one
+    return rows.set_column(rows.column_names.index("context"), "context", pc.utf8_lower(rows["context"]))
 
 
 def _links(documents: pa.Table, settings: Network) -> pa.Table:
