@@ -31,6 +31,7 @@ from theta_ray.schemas import (
     centroids_schema,
     embeddings_schema,
 )
+from theta_ray.schemas_network import NETWORK_TABLES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = REPOSITORY / "README.md"
@@ -68,6 +69,7 @@ def tables() -> str:
         "topic_quality": TOPIC_QUALITY,
         "topic_tree": TOPIC_TREE,
         "k_curve": K_CURVE,
+        **NETWORK_TABLES,
         "quarantine": QUARANTINE,
     }
     rows = [
