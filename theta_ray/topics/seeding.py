@@ -30,7 +30,7 @@ SEEDS_PER_CLUSTER = 8
 ROWS_PER_SEED = 10
 STEPS = 3
 # Above, two levels cost half as much and end 0.2 % lower; below, borders of wide clusters cut too much.
-MAX_AT_ONCE = 300
+MAX_AT_ONCE = 299
 # Of two levels, the most that are merged across the borders of wide clusters: 1.6 GB of costs.
 MAX_MERGED = 20_000
 # Of two levels: rows for each cluster that one process draws, fewer beyond the first million, and for each seed.
