@@ -112,6 +112,16 @@ class Network(Strict):
     """Of the GraphML and GEXF files, the strongest first. 0: no files."""
     seed: Annotated[int, Field(ge=0)] = 0
 
+    @property
+    def projected(self) -> tuple[GraphName, ...]:
+        """Graphs of who takes part in the same: no directions."""
+        return tuple(name for name in self.graphs if name.startswith("co_"))
+
+    @property
+    def directed(self) -> tuple[GraphName, ...]:
+        """Graphs of who answers, mentions or reposts whom."""
+        return tuple(name for name in self.graphs if not name.startswith("co_"))
+
     @model_validator(mode="after")
     def _graphs_once(self) -> Network:
         twice = sorted({name for name in self.graphs if self.graphs.count(name) > 1})

@@ -117,7 +117,8 @@ def _finished(config: Config, job: NetworkJob, manifest: dict[str, Any]) -> RunC
 def _make(config: Config, job: NetworkJob, inputs: Inputs, run: tuple[Lease, Phases]) -> RunCard:
     lease, phases = run
     made_with = {name: importlib.metadata.version(name) for name in PACKAGES}
-    digest = digest_of([inputs.identities, made_with])
+    # graphs in blocks have other parts than those of one task: neither may take up the other's
+    digest = digest_of([inputs.identities, made_with, config.resources.max_task_edges])
     job = replace(
         job,
         topics=inputs.topics,

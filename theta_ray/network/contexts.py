@@ -42,7 +42,7 @@ def count_contexts(task: RangeTask) -> dict[str, Any]:
         events = task.read("participations")
         graphs: dict[str, Any] = {}
         numbered = [EVENTS.empty_table()]
-        for graph in (name for name in job.settings.graphs if name.startswith("co_")):
+        for graph in job.settings.projected:
             mine = events.filter(pc.equal(events["graph"], graph)).combine_chunks()
             context = mine["context"].combine_chunks()
             # in order of their names, whatever the order of the shards: random graphs go by numbers

@@ -77,9 +77,8 @@ def stage_events(job: NetworkJob, tasks: list[ReadTask], executor: Executor) -> 
 
 def check_counts(job: NetworkJob, counted: Counted) -> None:
     """Raise StageError unless every event of a directed graph is a tie, or was left out for one reason."""
-    for graph, counts in counted.graphs.items():
-        if graph.startswith("co_"):
-            continue
+    for graph in job.settings.directed:
+        counts = counted.graphs[graph]
         left = sum(counts.get(name, 0) for name in ("num_without_author", "num_loops", "num_without_target"))
         if counts["num_events"] != left + counts.get("num_ties", 0):
             raise StageError(
@@ -95,7 +94,7 @@ def price_graphs(job: NetworkJob, counted: Counted) -> dict[str, Price]:
         ConfigError: more than the recipe allows.
     """
     prices: dict[str, Price] = {}
-    for graph in (name for name in job.settings.graphs if name.startswith("co_")):
+    for graph in job.settings.projected:
         sizes = histogram(counted.contexts, graph)
         prices[graph] = priced(sizes, counted.totals["num_authors"], job.settings.projection)
         figures = ", ".join(f"{name} {value}" for name, value in prices[graph].figures().items())

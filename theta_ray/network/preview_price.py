@@ -22,7 +22,7 @@ MAX_DOCUMENTS = 10_000_000
 
 def price_corpus(job: NetworkJob, inputs: Inputs, resources: Resources) -> dict[str, Any]:
     """Lines of a plan: pairs, bytes and seconds of each projection, or why it would be refused."""
-    graphs = [graph for graph in job.settings.graphs if graph.startswith("co_")]
+    graphs = job.settings.projected
     figures: dict[str, Any] = {"documents": inputs.num_rows, "random graphs of each": job.settings.num_nulls}
     if inputs.num_rows > MAX_DOCUMENTS:
         return figures | {"prices": f"told when the run has counted {inputs.num_rows:,} documents, before any pair"}

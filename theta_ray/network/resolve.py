@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from theta_ray.corpus import staging
-from theta_ray.network.job import TIES, RangeTask, add_up, read, with_hash, write
+from theta_ray.network.job import TIES, RangeTask, add_up, with_hash, write
 
 # What becomes of an event whose author is known.
 OUTCOMES = ("num_ties", "num_loops", "num_without_target")
@@ -24,7 +24,7 @@ def find_targets(task: RangeTask) -> dict[str, Any]:
     found = staging.read_json(uri)
     if found is None:
         ties = joined(task.read("asks"), task.read("documents"))
-        found = {"num_rows": ties.num_rows, "graphs": outcomes(ties, job.settings.graphs)}
+        found = {"num_rows": ties.num_rows, "graphs": outcomes(ties, job.settings.directed)}
         write(job.staged("resolved", task.name), with_hash(add_up(between_two(ties)), "source_id"))
         staging.write_json(uri, found)
     return found
@@ -75,9 +75,3 @@ def sum_ties(task: RangeTask) -> dict[str, Any]:
         write(job.staged("edges", task.name), edges)
         staging.write_json(uri, found)
     return found
-
-
-def edges_of(job: Any, ranges: int, graph: str) -> pa.Table:
-    """All edges of a graph, in the order of ranges."""
-    only = pc.field("graph") == graph
-    return pa.concat_tables([read(job.staged("edges", f"{place:05d}"), only) for place in range(ranges)])
