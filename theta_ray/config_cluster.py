@@ -38,7 +38,7 @@ class Cluster(Strict):
     seeding: Seeding = "ward"
     """`ward`: several times as many seeds as clusters, which Ward's criterion merges."""
     restarts: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Sets of seeds that are tried on a sample, of which the best goes on. Absent: 10 for at most 50 clusters, else 1."""
+    """Sets of seeds that are tried on a sample, of which the best goes on. Absent: 10 up to 50 clusters, above 1."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.002
     """Share of the inertia that the fit may be above its optimum for having seen a sample only."""
     max_steps: Annotated[int, Field(ge=1)] = 100

@@ -57,7 +57,7 @@ class Data:
         return total(self.workers.each("step", centroids, share, self.grid))
 
     def sample(self, num_rows: int, seed: int, among: int = 1) -> Vectors:
-        """[at most num_rows, D] rows drawn from all files alike: out of `among` times as many, the same for any seed."""
+        """[at most num_rows, D] rows drawn from all files alike, out of `among` times as many that are first."""
         answers = self.workers.each("sample", self.share(among * num_rows))
         files = {name: rows for answer in answers for name, rows in answer.items()}
         drawn = np.concatenate([files[name] for name in sorted(files)])
