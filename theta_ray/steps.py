@@ -16,7 +16,7 @@ FOLDER_VARIABLE = "THETA_RAY_STEPS"
 Step = Literal[
     "lease_taken",  # before the run plans anything
     "plan_created",  # the inputs of this run are written down
-    "rows_staged",  # prepare only: one shard's rows are read, repeats not known yet
+    "rows_staged",  # prepare, topics and networks only: one shard's rows are read, repeats not known yet
     "index_created",  # embeddings only: the texts that a shard has in common with others are written down
     "export_computed",  # embeddings only: vectors that several shards need, in memory
     "export_created",  # they are there, the shard that owns them is not

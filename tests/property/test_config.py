@@ -56,11 +56,26 @@ OTHER_VALUES: dict[tuple[str, str], Any] = {
     ("embed", "parity_rows"): 1,
     ("embed", "shard_tokens"): 1,
     ("embed", "seed"): 1,
+    ("network", "graphs"): ["mention"],
+    ("network", "projection"): {"weight": "count"},
+    ("network", "backbone"): {"method": "disparity"},
+    ("network", "communities"): {"resolution": 2.0},
+    ("network", "hits_weights"): "raw",
+    ("network", "num_nulls"): 1,
+    ("network", "num_resamples"): 1,
+    ("network", "num_permutations"): 1,
+    ("network", "whole_days"): False,
+    ("network", "horizon_hours"): 48.0,
+    ("network", "num_top"): 5,
+    ("network", "min_cell"): 2,
+    ("network", "max_export_edges"): 5,
+    ("network", "seed"): 1,
 }
+SECTIONS = ("corpus", "embed", "encoder", "network")
 
 
 def _fingerprint(recipe: Recipe, resources: Resources, root: str) -> str:
-    sections = Config(recipe=recipe, resources=resources, root=root).sections("corpus", "encoder", "embed")
+    sections = Config(recipe=recipe, resources=resources, root=root).sections(*SECTIONS)
     return fingerprint("things", SCHEMA, sections, {})
 
 
@@ -83,7 +98,7 @@ def test_a_fingerprint_ignores_where_a_recipe_runs(resources: Resources, root: s
 
 
 def test_every_field_of_a_section_is_tried_below() -> None:
-    fields = {(name, field) for name in ("corpus", "encoder", "embed") for field in _fields(name)}
+    fields = {(name, field) for name in SECTIONS for field in _fields(name)}
     assert set(OTHER_VALUES) == fields
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,24 @@ def exit_code(options: list[str]) -> object:
     with pytest.raises(SystemExit) as left:
         main(analyze_network, options)
     return left.value.code
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"graphs": ["mention", "repost", "mention"]}, "graphs names mention twice"),
+        ({"graphs": []}, "at least 1 item"),
+        ({"projection": {"max_participants": 9}}, "say what becomes of contexts above it: cap, sample or thin"),
+        ({"projection": {"policy": "thin", "window_seconds": 60}}, "thin does not go with window_seconds; take exact"),
+        ({"projection": {"weights": "count"}}, "weights"),
+    ],
+)
+def test_a_recipe_that_cannot_be_meant_is_refused_with_what_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: dict[str, Any], message: str
+) -> None:
+    options = saved(network_config(tmp_path, talk()), tmp_path)
+    assert exit_code([*options, "--set", f"network={json.dumps(section)}"]) == ConfigError.exit_code
+    assert message in capsys.readouterr().err
 
 
 def test_a_plan_tells_what_projections_cost_and_starts_nothing(
