@@ -54,9 +54,7 @@ def find_inputs(config: Config, job: NetworkJob, day: str) -> Inputs:
     made = label_topics.make_job(config, day)
     topics, assignments = read_manifest(made.topics), read_manifest(made.assignments)
     if topics is None or assignments is None or topics["inputs"]["corpus"] != identities["corpus"]:
-        logger.info(
-            "no topics of this corpus are committed; run jobs/label_topics.py to have them by community"
-        )
+        logger.info("no topics of this corpus are committed; run jobs/label_topics.py to have them by community")
         return Inputs(identities, corpus["num_rows"], shards)
     identities["topics"] = identity_of(topics)
     rows = pa.concat_tables([read_shard(made.topics, shard["shard"]) for shard in topics["shards"]])
