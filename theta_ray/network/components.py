@@ -32,7 +32,7 @@ def components(graph: Graph, weak: Nodes | None = None) -> dict[str, float]:
     """The statistics of `DEFINITIONS`; `weak` when the weak components are known already."""
     found = weak_components(graph) if weak is None else weak
     strong = strong_components(graph) if graph.directed else None
-    return {**_sizes("weak", found), **_sizes("strong", strong)}
+    return {**sizes("weak", found), **sizes("strong", strong)}
 
 
 def _components(graph: Graph, connection: str) -> Nodes:
@@ -49,11 +49,17 @@ def _components(graph: Graph, connection: str) -> Nodes:
     return rank[label]
 
 
-def _sizes(name: str, labels: Nodes | None) -> dict[str, float]:
+def sizes(name: str, labels: Nodes | None) -> dict[str, float]:
+    """How many components there are, and how large the largest is, from their labels.
+
+    Args:
+        name: `weak` or `strong`.
+        labels: [nodes] component; 0 is the largest. None: of undirected graphs, strong ones are not told apart.
+    """
     names = (f"num_{name}_components", f"largest_{name}_component", f"largest_{name}_share")
     if labels is None:
         return dict.fromkeys(names, np.nan)
     if not len(labels):
         return dict(zip(names, (0, np.nan, np.nan), strict=True))
-    sizes = np.bincount(labels)
-    return dict(zip(names, (len(sizes), int(sizes[0]), float(sizes[0] / len(labels))), strict=True))
+    counts = np.bincount(labels)
+    return dict(zip(names, (len(counts), int(counts[0]), float(counts[0] / len(labels))), strict=True))

@@ -42,7 +42,11 @@ def core_number(graph: Graph) -> Nodes:
 
 def cores(graph: Graph, core: Nodes | None = None) -> dict[str, float]:
     """The statistics of `DEFINITIONS`; `core` when the core numbers are known already."""
-    found = core_number(graph) if core is None else core
+    return core_statistics(core_number(graph) if core is None else core)
+
+
+def core_statistics(found: Nodes) -> dict[str, float]:
+    """The statistics of `DEFINITIONS`, from the core numbers [nodes]."""
     if not len(found):
         return dict.fromkeys(DEFINITIONS, np.nan)
     return {"max_core": int(found.max()), "max_core_size": int((found == found.max()).sum())}

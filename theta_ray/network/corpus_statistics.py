@@ -96,7 +96,7 @@ def _lifespans(task: GraphTask) -> list[Statistic]:
     for variant in lifespans.VARIANTS:
         spans = Spans(*(rows[f"{variant}_{name}"].to_numpy() for name in Spans._fields))
         values = lifespan_statistics(variant, lifespans.lifespans(spans, task.job.end))
-        found += statistics_of(values, "authors with an event", int((spans.num_events > 0).sum()))
+        found += statistics_of(values, "authors with an event at a known time", int((spans.num_events > 0).sum()))
     return found
 
 

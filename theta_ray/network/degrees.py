@@ -63,18 +63,24 @@ def degrees(graph: Graph) -> Degrees:
 
 def size(graph: Graph, of_nodes: Degrees | None = None) -> dict[str, float]:
     """The statistics of `DEFINITIONS`; `of_nodes` when they are known already."""
-    found = of_nodes or degrees(graph)
-    n, m = graph.num_nodes, graph.num_edges
-    possible = n * (n - 1) / (1 if graph.directed else 2)
+    return size_of(of_nodes or degrees(graph), directed=graph.directed)
+
+
+def size_of(found: Degrees, *, directed: bool) -> dict[str, float]:
+    """The statistics of `DEFINITIONS`, from the nodes alone."""
+    # each edge of an undirected graph is at two nodes
+    ends = 1 if directed else 2
+    n, m = len(found.degree), int(found.out_degree.sum()) // ends
+    possible = n * (n - 1) / ends
     return {
         "num_nodes": n,
         "num_edges": m,
         "num_isolates": int((found.degree == 0).sum()),
-        "total_weight": float(graph.weight.sum()),
+        "total_weight": float(found.out_strength.sum()) / ends,
         "density": m / possible if possible else np.nan,
         **_of_values("degree", found.degree),
-        **_of_direction("in", found.in_degree, graph.directed),
-        **_of_direction("out", found.out_degree, graph.directed),
+        **_of_direction("in", found.in_degree, directed),
+        **_of_direction("out", found.out_degree, directed),
         **_of_values("strength", found.strength),
     }
 

@@ -62,7 +62,7 @@ def measure_in_blocks(graph: NumberedGraph, resources: Resources, executor: Exec
     job = graph.job
     limits = EngineSettings(max_edges=resources.max_task_edges)
     with engine_for(graph.files(), job.staged("blocks", graph.graph, "d"), resources, limits, executor.check) as engine:
-        measured = measure_large(engine, job.settings)
+        measured = measure_large(engine, job.settings, directed=graph.directed)
     stage(graph, measured)
     limit = executor.map(find_limit, [graph])[0]["limit"]
     tasks = [EdgesTask(graph, place, limit) for place in range(len(graph.sizes))]

@@ -176,6 +176,11 @@ def hits_statistics(graph: Graph, found: Mapping[EdgeWeights, Hits]) -> dict[str
     touched[0, graph.source] = touched[1, graph.target] = True
     if not graph.directed:
         touched[:] = touched[0] | touched[1]
+    return hits_statistics_of(touched, found)
+
+
+def hits_statistics_of(touched: NDArray[np.bool_], found: Mapping[EdgeWeights, Hits]) -> dict[str, float]:
+    """The same from [2, nodes], whether a node has an edge out, and in."""
     active = touched[0] | touched[1]
     statistics: dict[str, float] = {}
     for weights, scores in found.items():

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theta_ray.config_network import Backbone, Network
+from theta_ray.network import components, cores, degrees
 from theta_ray.network import structure as structures
 from theta_ray.network.communities import Search, communities, community_statistics
 from theta_ray.network.community_quality import Split, community_quality, split
 from theta_ray.network.disparity import Ends
 from theta_ray.network.engines import Engine
 from theta_ray.network.graph import Graph, Nodes
-from theta_ray.network.hits import hits, hits_statistics
+from theta_ray.network.hits import hits, hits_statistics, hits_statistics_of
 from theta_ray.network.pagerank import pagerank, pagerank_statistics
 from theta_ray.network.sdsm import benjamini_hochberg
 from theta_ray.network.statistic import Statistic, statistics_of
@@ -72,27 +73,37 @@ def measure(graph: Graph, kept: Graph | None, settings: Network) -> Measured:
     return Measured(statistics, {**nodes, "community_id": groups.label}, parts, found.curves)
 
 
-def measure_large(engine: Engine, settings: Network) -> Measured:
+def measure_large(engine: Engine, settings: Network, *, directed: bool) -> Measured:
     """Statistics of a graph that workers hold: what does not need all edges in one place."""
-    of_nodes = engine.degrees()
+    of_nodes, weak, core = engine.degrees(), engine.weak_components(), engine.core_number()
     label, count = engine.label_propagation(settings.seed), len(of_nodes.degree)
-    scores, ranks = engine.hits(settings.hits_weights), engine.pagerank()
-    parts = engine.split(label)
+    weights = sorted({"binary", "log1p", "raw", settings.hits_weights})
+    scores, ranks = {each: engine.hits(each) for each in weights}, engine.pagerank()
+    parts, tied = engine.split(label), np.stack([of_nodes.out_degree > 0, of_nodes.in_degree > 0])
+    of_all = {
+        **degrees.size_of(of_nodes, directed=directed),
+        **components.sizes("weak", weak),
+        **cores.core_statistics(core),
+        **structures.tails_of(of_nodes, directed, seed=settings.seed),
+        **pagerank_statistics(ranks),
+    }
     statistics = [
+        *statistics_of(of_all, "nodes", count),
         *statistics_of(engine.reciprocity(), "edges", parts.num_edges),
-        *statistics_of(pagerank_statistics(ranks), "nodes", count),
+        *statistics_of(hits_statistics_of(tied, scores), "nodes with an edge", int(tied.any(axis=0).sum())),
         *statistics_of(community_quality(parts, settings.communities.resolution), "communities", len(parts.size)),
     ]
+    mine = scores[settings.hits_weights]
     nodes = {
         **of_nodes._asdict(),
-        "component_id": engine.weak_components(),
-        "core": engine.core_number(),
-        "hub": scores.hub,
-        "authority": scores.authority,
+        "component_id": weak,
+        "core": core,
+        "hub": mine.hub,
+        "authority": mine.authority,
         "pagerank": ranks.score,
         "community_id": label,
     }
-    return Measured(statistics, nodes, parts)
+    return Measured(statistics, nodes, parts, structures.degree_curves(of_nodes, directed))
 
 
 def null_statistics(graph: Graph, settings: Network) -> dict[str, float]:

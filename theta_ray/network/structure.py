@@ -72,7 +72,7 @@ def structure(
     size = degrees.size(graph, of_nodes)
     ties, nodes = _ties(graph)
     distances = paths.paths(graph, nodes["component_id"], num_sources=num_sources, seed=seed)
-    fitted = _tails(of_nodes, graph.directed, num_samples, seed)
+    fitted = tails_of(of_nodes, graph.directed, num_samples, seed)
     num_pairs = len(distances.counts) * max(0, distances.num_nodes - 1)
     statistics = statistics_of({**size, **fitted}, "nodes", graph.num_nodes)
     for population, count in (("edges", graph.num_edges), ("nodes", graph.num_nodes)):
@@ -83,7 +83,7 @@ def structure(
         {**size, **ties, **steps, **fitted},
         statistics,
         {**of_nodes._asdict(), **nodes},
-        _curves(of_nodes, graph.directed, distances),
+        {**degree_curves(of_nodes, graph.directed), "path_length": _path_lengths(distances)},
     )
 
 
@@ -107,7 +107,8 @@ def _fitted_to(directed: bool) -> tuple[str, ...]:
     return OF_DIRECTED if directed else OF_UNDIRECTED
 
 
-def _tails(of_nodes: Degrees, directed: bool, num_samples: int, seed: int) -> dict[str, float]:
+def tails_of(of_nodes: Degrees, directed: bool, num_samples: int = NUM_SAMPLES, seed: int = 0) -> dict[str, float]:
+    """What is fitted to the degrees of a graph."""
     found = dict.fromkeys(_TAILS, np.nan)
     for of in _fitted_to(directed):
         fitted = tails.tail(getattr(of_nodes, of), num_samples=num_samples, seed=seed)
@@ -115,8 +116,11 @@ def _tails(of_nodes: Degrees, directed: bool, num_samples: int, seed: int) -> di
     return found
 
 
-def _curves(of_nodes: Degrees, directed: bool, distances: Paths) -> dict[str, Curve]:
-    found = {f"{of}_ccdf": tails.ccdf(getattr(of_nodes, of)) for of in _fitted_to(directed)}
+def degree_curves(of_nodes: Degrees, directed: bool) -> dict[str, Curve]:
+    """The share of nodes with at least x edges."""
+    return {f"{of}_ccdf": tails.ccdf(getattr(of_nodes, of)) for of in _fitted_to(directed)}
+
+
+def _path_lengths(distances: Paths) -> Curve:
     apart = distances.counts.sum(axis=0)[1:].astype(np.float64)
-    found["path_length"] = (np.arange(1.0, len(apart) + 1), apart / max(1.0, apart.sum()))
-    return found
+    return np.arange(1.0, len(apart) + 1), apart / max(1.0, apart.sum())
