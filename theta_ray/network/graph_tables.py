@@ -45,7 +45,7 @@ def measure_graph(graph: NumberedGraph) -> dict[str, Any]:
     if is_kept is not None:
         ends = source[is_kept], target[is_kept]
         kept = Graph.of(graph.num_nodes, *ends, weight[is_kept], directed=graph.directed)
-    measured = measure(whole, kept, settings)
+    measured = measure(whole, kept, settings, graph.threads)
     measured.statistics.extend(statistics_of(backbone, "edges", len(rows)))
     stage(graph, measured)
     write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,20 +46,26 @@ class Measured:
     """[edges], in the order given: the backbone; None where there is none."""
 
 
-def measure(graph: Graph, kept: Graph | None, settings: Network) -> Measured:
+def measure(graph: Graph, kept: Graph | None, settings: Network, threads: int = 1) -> Measured:
     """Statistics of a graph in memory.
 
     Args:
         graph: any.
         kept: its backbone, of the same nodes.
         settings: of the recipe.
+        threads: parts of the work that go beside each other. The result is the same.
     """
     rules = settings.communities
-    found = structures.structure(graph, seed=settings.seed)
-    scores = {weights: hits(graph, weights) for weights in sorted({"binary", "log1p", "raw", settings.hits_weights})}
-    ranks = pagerank(graph)
+    weights = sorted({"binary", "log1p", "raw", settings.hits_weights})
     searched = kept if kept is not None and rules.on_backbone else graph
-    groups = communities(searched, range(settings.seed, settings.seed + rules.num_seeds), _search(settings))
+    seeds = range(settings.seed, settings.seed + rules.num_seeds)
+    with ThreadPoolExecutor(threads) as pool:  # the longest first
+        asked = pool.submit(communities, searched, seeds, _search(settings))
+        of_structure = pool.submit(structures.structure, graph, seed=settings.seed)
+        of_hits = {each: pool.submit(hits, graph, each) for each in weights}
+        ranks = pool.submit(pagerank, graph).result()
+        groups, found = asked.result(), of_structure.result()
+        scores = {each: later.result() for each, later in of_hits.items()}
     parts = split(searched, groups.label)
     statistics = [
         *found.statistics,

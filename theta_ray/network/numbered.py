@@ -210,6 +210,8 @@ class NumberedGraph:
     """Edges of each part."""
     in_one_task: bool = True
     """Whether one task holds all of it."""
+    threads: int = 1
+    """Of that task."""
 
     @property
     def edge_names(self) -> list[str]:

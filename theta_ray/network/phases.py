@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from theta_ray.config import Resources
 from theta_ray.corpus.duplicates import num_buckets
+from theta_ray.encoder.processor import usable_cores
 from theta_ray.errors import StageError
 from theta_ray.network.contexts import GraphTask, count_contexts, histogram, priced
 from theta_ray.network.events import read_events
@@ -132,7 +133,9 @@ def number_graph(
     sizes = {each["place"]: each["num_edges"] for each in numbered}
     num_nodes = numbered[0]["num_nodes"]
     in_one = sum(sizes.values()) <= executor.resources.max_task_edges
-    return NumberedGraph(job, graph, num_nodes, tuple(sizes[place] for place in range(len(parts))), in_one)
+    # a task on Ray has one core
+    threads = usable_cores() if executor.resources.executor == "local" else 1
+    return NumberedGraph(job, graph, num_nodes, tuple(sizes[place] for place in range(len(parts))), in_one, threads)
 
 
 def measure_people(job: NetworkJob, tasks: list[ReadTask], counted: Counted, executor: Executor) -> None:
