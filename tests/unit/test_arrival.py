@@ -14,7 +14,7 @@ from theta_ray.network.arrival import (
     arrival_deciles,
     arrival_statistics,
     arrivals,
-    spearman,
+    rank_correlation,
 )
 from theta_ray.network.observations import DAY, HOUR, MISSING
 from theta_ray.network.poisson import poisson_regression
@@ -41,9 +41,9 @@ def platform(daily: float, per_day: float = 1.0, seed: int = 0) -> Arrivals:
 def test_ranks_agree_with_scipy_where_values_repeat() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 9, 200), rng.integers(0, 9, 200)
-    assert spearman(x, y) == pytest.approx(spearmanr(x, y).statistic, rel=1e-12)
-    assert np.isnan(spearman(x, np.zeros(200)))
-    assert np.isnan(spearman(x[:1], y[:1]))
+    assert rank_correlation(x, y) == pytest.approx(spearmanr(x, y).statistic, rel=1e-12)
+    assert np.isnan(rank_correlation(x, np.zeros(200)))
+    assert np.isnan(rank_correlation(x[:1], y[:1]))
 
 
 def test_exposure_alone_makes_early_authors_rich_and_all_three_corrections_see_it() -> None:

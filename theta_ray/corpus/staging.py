@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,13 +77,10 @@ def write_keys(uri: str, keys: Keys) -> None:
 
 def read_keys(staging: str, kind: str, shards: tuple[str, ...], bucket: tuple[int, int]) -> Keys:
     """One bucket (its number, and how many there are) of the keys of all shards."""
-    start, stop = bucket_range(*bucket)
-    limits = pc.field("high") >= pa.scalar(start, pa.uint64())
-    if stop is not None:
-        limits &= pc.field("high") < pa.scalar(stop, pa.uint64())
+    limits = in_range("high", *bucket)
     parts = []
     for index, shard in enumerate(shards):
-        table = _read(join(staging, kind, f"{shard}.parquet"), limits)
+        table = read_rows(join(staging, kind, f"{shard}.parquet"), limits)
         number = np.full(table.num_rows, index, dtype=np.int32)
         parts.append(Keys(table["high"].to_numpy(), table["low"].to_numpy(), number, table["row"].to_numpy()))
     return concat(parts)
@@ -99,17 +96,31 @@ def write_repeats(uri: str, keys: Keys) -> None:
 def read_repeats(staging: str, kind: str, buckets: int, shard: int | None = None) -> Keys:
     """Places from all buckets, of one shard or of all; their keys are zeros."""
     limits = pc.field("shard") == shard if shard is not None else None
-    tables = [_read(join(staging, kind, f"{bucket:05d}.parquet"), limits) for bucket in range(buckets)]
+    tables = [read_rows(join(staging, kind, f"{bucket:05d}.parquet"), limits) for bucket in range(buckets)]
     table = pa.concat_tables(tables) if tables else REPEATS_SCHEMA.empty_table()
     zeros = np.zeros(table.num_rows, dtype=np.uint64)
     return Keys(zeros, zeros, table["shard"].to_numpy(), table["row"].to_numpy())
 
 
-def _read(uri: str, limits: pc.Expression | None) -> pa.Table:
+def read_rows(uri: str, limits: pc.Expression | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """A staged file, or some of its rows and columns."""
     fs, path = open_filesystem(uri)
     # no partitioning: `dt=...` in the path is no column
     with access(uri):
-        return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
+        return pq.read_table(path, filesystem=fs, filters=limits, columns=columns, partitioning=None)
+
+
+def write_rows(uri: str, table: pa.Table) -> None:
+    """Put a staged file, in groups so small that a range of its rows is read without the others."""
+    with writing(uri, table.schema) as writer:
+        writer.write_table(table, row_group_size=KEYS_PER_GROUP)
+
+
+def in_range(column: str, place: int, ranges: int) -> pc.Expression:
+    """Rows whose unsigned 64-bit `column` is in one of so many equal ranges."""
+    start, stop = bucket_range(place, ranges)
+    limits = pc.field(column) >= pa.scalar(start, pa.uint64())
+    return limits if stop is None else limits & (pc.field(column) < pa.scalar(stop, pa.uint64()))
 
 
 def remove_left(partition: Partition) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from theta_ray.network.observations import DAY, HOUR, MISSING, Doubles, Flags, Integers, known
 from theta_ray.network.poisson import poisson_regression
+from theta_ray.training.metrics import spearman
 
 NUM_DECILES = 10
 Z_95 = 1.959963984540054
@@ -112,9 +113,9 @@ def arrival_statistics(found: Arrivals, end: int, horizon: int = DAY, lag: int =
     had_time = first <= end - horizon - lag
     ratio = _rate_ratio(first, score, posts, hours)
     return {
-        "arrival_spearman": spearman(first, score),
-        "arrival_spearman_rate": spearman(first, score / hours),
-        "arrival_spearman_horizon": spearman(first[had_time], early[had_time]),
+        "arrival_spearman": rank_correlation(first, score),
+        "arrival_spearman_rate": rank_correlation(first, score / hours),
+        "arrival_spearman_horizon": rank_correlation(first[had_time], early[had_time]),
         "arrival_rate_ratio": ratio[0],
         "arrival_rate_ratio_low": ratio[1],
         "arrival_rate_ratio_high": ratio[2],
@@ -138,21 +139,10 @@ def arrival_deciles(found: Arrivals) -> tuple[Doubles, Doubles]:
     return filled.astype(np.float64) + 1, total[filled] / count[filled]
 
 
-def spearman(x: Doubles | Integers, y: Doubles | Integers) -> float:
-    """Spearman's rank correlation, equal values share their mean rank; NaN where one does not vary."""
-    if len(x) < 2:
-        return float("nan")
-    one, other = _ranks(x), _ranks(y)
-    one, other = one - one.mean(), other - other.mean()
-    size = float(np.sqrt((one @ one) * (other @ other)))
-    return float(np.clip(one @ other / size, -1, 1)) if size > 0 else float("nan")
-
-
-def _ranks(values: Doubles | Integers) -> Doubles:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(count)
-    found: Doubles = (ends - (count - 1) / 2)[place]
-    return found
+def rank_correlation(x: Doubles | Integers, y: Doubles | Integers) -> float:
+    """Spearman's, equal values share their mean rank; NaN where one does not vary."""
+    once = np.ones((1, len(x)))
+    return float(spearman(once, x.astype(np.float64), y.astype(np.float64))[0]) if len(x) > 1 else float("nan")
 
 
 def _usable(found: Arrivals) -> tuple[Integers, Integers, Integers, Integers]:

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from theta_ray.config_network import Projection as Rules
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.errors import ConfigError
 from theta_ray.network.incidence import Incidence
-from theta_ray.network.job import TIME, NetworkJob, RangeTask, read, write
+from theta_ray.network.job import TIME, NetworkJob, RangeTask
 from theta_ray.network.pricing import Price, price
 from theta_ray.network.top_lists import top_list
 from theta_ray.network.windows import Timeline
@@ -53,9 +54,9 @@ def count_contexts(task: RangeTask) -> dict[str, Any]:
             counts = Counter(sizes["num_authors"].to_pylist())
             in_order = {str(size): count for size, count in sorted(counts.items())}
             graphs[graph] = {"num_contexts": len(names), "sizes": in_order}
-            write(job.staged(f"contexts-{graph}", task.name), sizes)
+            write_rows(job.staged(f"contexts-{graph}", task.name), sizes)
         found = {"num_rows": events.num_rows, "place": task.place, "graphs": graphs}
-        write(job.staged("events", task.name), pa.concat_tables(numbered))
+        write_rows(job.staged("events", task.name), pa.concat_tables(numbered))
         staging.write_json(uri, found)
     return found
 
@@ -72,7 +73,7 @@ def _sizes(names: pa.Array, context: pa.Array, author_id: pa.ChunkedArray) -> pa
 def list_contexts(task: GraphTask) -> dict[str, Any]:
     """Stage the contexts of a graph with most events that enough authors are in."""
     job = task.job
-    rows = pa.concat_tables(read(job.staged(f"contexts-{task.graph}", f"{p:05d}")) for p in range(task.ranges))
+    rows = pa.concat_tables(read_rows(job.staged(f"contexts-{task.graph}", f"{p:05d}")) for p in range(task.ranges))
     # no context may be taken for the rest
     named = rows.filter(pc.not_equal(rows["context"], OTHER))
     listed = top_list(
@@ -83,7 +84,7 @@ def list_contexts(task: GraphTask) -> dict[str, Any]:
         job.settings.min_cell,
     )
     found = [{"graph": task.graph, "context": name, "num_events": n, "num_authors": m} for name, n, m in listed]
-    write(job.staged("top_contexts", task.graph), pa.Table.from_pylist(found, schema=TOP_CONTEXTS))
+    write_rows(job.staged("top_contexts", task.graph), pa.Table.from_pylist(found, schema=TOP_CONTEXTS))
     return {"num_rows": len(found)}
 
 
@@ -153,7 +154,7 @@ def _events(task: GraphTask) -> tuple[pa.Array, NDArray[np.int64], pa.Table]:
     """Authors, the author of each event, and all events of a graph."""
     parts, start = [EVENTS.empty_table()], 0
     for place, count in enumerate(task.contexts):
-        rows = read(task.job.staged("events", f"{place:05d}"), pc.field("graph") == task.graph)
+        rows = read_rows(task.job.staged("events", f"{place:05d}"), pc.field("graph") == task.graph)
         parts.append(rows.set_column(1, "context", pc.add(rows["context"], start)))
         start += count
     events = pa.concat_tables(parts).combine_chunks()

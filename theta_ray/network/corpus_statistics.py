@@ -10,13 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import read_rows
 from theta_ray.network import arrival, hours, inequality, lifespans, repeats, rhythm, thread_shape
 from theta_ray.network.arrival import Arrivals, arrival_deciles, arrival_statistics
 from theta_ray.network.bootstrap import Interval, intervals
 from theta_ray.network.contexts import GraphTask
 from theta_ray.network.hours import hour_profile, hour_statistics
 from theta_ray.network.inequality import above_zero, lorenz, measures
-from theta_ray.network.job import read
 from theta_ray.network.lifespans import Spans, lifespan_statistics
 from theta_ray.network.observations import HOUR, Histogram, histogram, merged
 from theta_ray.network.people import integers
@@ -75,7 +75,7 @@ def measure_corpus(task: GraphTask, totals: dict[str, int]) -> tuple[list[Statis
 
 
 def _ranges(task: GraphTask, kind: str) -> Iterator[pa.Table]:
-    return (read(task.job.staged(kind, f"{place:05d}")) for place in range(task.ranges))
+    return (read_rows(task.job.staged(kind, f"{place:05d}")) for place in range(task.ranges))
 
 
 def _gather(task: GraphTask, kind: str) -> pa.Table:

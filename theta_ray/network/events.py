@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 
 from theta_ray.config_network import GraphName, Network
 from theta_ray.corpus import staging
-from theta_ray.network.job import HASH, TIES, TIME, ReadTask, add_up, with_hash, write
+from theta_ray.corpus.staging import write_rows
+from theta_ray.network.job import HASH, TIES, TIME, ReadTask, add_up, with_hash
 from theta_ray.steps import reached
 from theta_ray.store import read_shard
 
@@ -59,7 +60,7 @@ def read_events(task: ReadTask) -> dict[str, Any]:
     documents = documents.set_column(READ.index("kind"), "kind", kinds_of(documents))
     events = {graph: EVENTS[graph](documents, job.settings) for graph in job.settings.graphs}
     for kind, table in {**_of_graphs(events), **_of_people(documents, topics_of(task, documents))}.items():
-        write(job.staged(kind, task.shard), table)
+        write_rows(job.staged(kind, task.shard), table)
     num_late = int(pc.sum(is_late).as_py() or 0)
     found = {
         "num_rows": documents.num_rows,
@@ -121,7 +122,7 @@ def _of_people(documents: pa.Table, topic_ids: pa.Array) -> dict[str, pa.Table]:
 
 def topics_of(task: ReadTask, documents: pa.Table) -> pa.Array:
     """[documents] int32 topic of each; null without one."""
-    if task.job.topics is None or task.job.assignments is None:
+    if task.job.assignments is None or not task.assigned or not task.job.topic_of_cluster:
         return pa.nulls(documents.num_rows, pa.int32())
     assigned = pa.concat_tables(
         [read_shard(task.job.assignments, name, columns=["doc_id", "cluster_id"]) for name in task.assigned]

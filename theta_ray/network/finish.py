@@ -7,11 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.manifest import commit, identity_of
 from theta_ray.network.contexts import GraphTask, list_contexts
 from theta_ray.network.corpus_statistics import CORPUS, measure_corpus
 from theta_ray.network.graph_tables import curve_rows, statistic_rows
-from theta_ray.network.job import NetworkJob, read, write
+from theta_ray.network.job import NetworkJob
 from theta_ray.network.numbered import NumberedGraph
 from theta_ray.network.outputs import EnrichTask, ExportTask, PublishTask, enrich, export, publish
 from theta_ray.network.phases import Counted
@@ -34,13 +35,13 @@ def commit_tables(
     values, digest = body
     whole = GraphTask(job, CORPUS, counted.ranges)
     (people,) = executor.map(stage_corpus, [(whole, counted.totals)])
-    rows = [read(job.staged("network_stats", CORPUS)), *(statistics[graph.graph] for graph in graphs)]
+    rows = [read_rows(job.staged("network_stats", CORPUS)), *(statistics[graph.graph] for graph in graphs)]
     rows += [statistic_rows(graph.graph, of_events(counted.graphs[graph.graph])) for graph in graphs]
-    write(job.staged("all_statistics", "all"), pa.concat_tables(rows).sort_by([("graph", "ascending")]))
+    write_rows(job.staged("all_statistics", "all"), pa.concat_tables(rows).sort_by([("graph", "ascending")]))
     curves = pa.concat_tables(
-        read(job.staged("network_curves", name)) for name in (CORPUS, *(graph.graph for graph in graphs))
+        read_rows(job.staged("network_curves", name)) for name in (CORPUS, *(graph.graph for graph in graphs))
     )
-    write(job.staged("all_curves", "all"), curves)
+    write_rows(job.staged("all_curves", "all"), curves)
     if job.topics is not None:
         executor.map(enrich, [EnrichTask(graph, counted.ranges) for graph in graphs])
     executor.map(list_contexts, [GraphTask(job, name, counted.ranges) for name in sorted(prices)])
@@ -100,8 +101,8 @@ def stage_corpus(task: tuple[GraphTask, dict[str, int]]) -> dict[str, Any]:
     """Stage the statistics and curves of the corpus as a whole."""
     whole, totals = task
     statistics, curves = measure_corpus(whole, totals)
-    write(whole.job.staged("network_stats", CORPUS), statistic_rows(CORPUS, statistics))
-    write(whole.job.staged("network_curves", CORPUS), curve_rows(CORPUS, curves))
+    write_rows(whole.job.staged("network_stats", CORPUS), statistic_rows(CORPUS, statistics))
+    write_rows(whole.job.staged("network_curves", CORPUS), curve_rows(CORPUS, curves))
     return {"num_rows": len(statistics)}
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from theta_ray.config import Resources
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import write_rows
 from theta_ray.network.community_quality import Split
 from theta_ray.network.definitions import DEFINITIONS
 from theta_ray.network.engines import EngineSettings, engine_for
 from theta_ray.network.graph import Graph
-from theta_ray.network.job import write
 from theta_ray.network.measure import Measured, is_significant, measure, measure_large
 from theta_ray.network.numbered import NumberedGraph, read_names
 from theta_ray.network.sdsm import benjamini_hochberg
@@ -48,7 +48,7 @@ def measure_graph(graph: NumberedGraph) -> dict[str, Any]:
     measured = measure(whole, kept, settings, graph.threads)
     measured.statistics.extend(statistics_of(backbone, "edges", len(rows)))
     stage(graph, measured)
-    write(
+    write_rows(
         job.staged("edge_rows", graph.graph),
         edge_rows(graph.graph, read_names(job, graph.graph), rows, (p_value, is_kept)),
     )
@@ -95,7 +95,9 @@ def name_edges(task: EdgesTask) -> dict[str, Any]:
     p_value = rows["p_value"].to_numpy()
     is_kept = p_value <= task.limit if task.limit >= 0 else None
     name = f"{graph.graph}-{task.place:05d}"
-    write(job.staged("edge_rows", name), edge_rows(graph.graph, read_names(job, graph.graph), rows, (p_value, is_kept)))
+    write_rows(
+        job.staged("edge_rows", name), edge_rows(graph.graph, read_names(job, graph.graph), rows, (p_value, is_kept))
+    )
     return {"num_rows": rows.num_rows}
 
 
@@ -109,7 +111,7 @@ def stage(graph: NumberedGraph, measured: Measured) -> None:
         "network_curves": curve_rows(graph.graph, measured.curves),
     }
     for name, table in tables.items():
-        write(graph.job.staged(name, graph.graph), table)
+        write_rows(graph.job.staged(name, graph.graph), table)
 
 
 def node_rows(graph: NumberedGraph, names: pa.Array, nodes: dict[str, NDArray[Any]]) -> pa.Table:

@@ -8,20 +8,16 @@ staging/<digest>/<kind>/<corpus shard>.parquet   rows of one corpus shard, sorte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from theta_ray.config_network import Network
-from theta_ray.corpus import staging
-from theta_ray.corpus.duplicates import bucket_range
-from theta_ray.objects import access, join, open_filesystem
+from theta_ray.corpus.staging import in_range, read_rows
+from theta_ray.objects import join
 from theta_ray.store import Partition
 
 HASH = pa.field("hash", pa.uint64())
@@ -91,25 +87,9 @@ class RangeTask:
 
     def read(self, kind: str, *, keep_hash: bool = False) -> pa.Table:
         """This range of a kind of staged files, without the hash."""
-        start, stop = bucket_range(self.place, self.ranges)
-        limits = pc.field("hash") >= pa.scalar(start, pa.uint64())
-        if stop is not None:
-            limits &= pc.field("hash") < pa.scalar(stop, pa.uint64())
-        rows = pa.concat_tables([read(self.job.staged(kind, name), limits) for name in self.names])
+        limits = in_range("hash", self.place, self.ranges)
+        rows = pa.concat_tables([read_rows(self.job.staged(kind, name), limits) for name in self.names])
         return rows if keep_hash else rows.drop(["hash"])
-
-
-def read(uri: str, limits: pc.Expression | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-    """A staged file, or some of its rows and columns."""
-    fs, path = open_filesystem(uri)
-    with access(uri):
-        return pq.read_table(path, filesystem=fs, filters=limits, columns=columns, partitioning=None)
-
-
-def write(uri: str, table: pa.Table) -> None:
-    """Put a staged file."""
-    with staging.writing(uri, table.schema) as writer:
-        writer.write_table(table, row_group_size=staging.KEYS_PER_GROUP)
 
 
 def with_hash(table: pa.Table, *columns: str) -> pa.Table:

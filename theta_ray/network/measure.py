@@ -67,13 +67,15 @@ def measure(graph: Graph, kept: Graph | None, settings: Network, threads: int = 
         groups, found = asked.result(), of_structure.result()
         scores = {each: later.result() for each, later in of_hits.items()}
     parts = split(searched, groups.label)
+    # the first of the searches, unless these saw the backbone only
+    alone = {"one_seed_modularity": groups.modularity[0]} if searched is graph else one_seed(graph, settings)
     statistics = [
         *found.statistics,
         *statistics_of(hits_statistics(graph, scores), "nodes with an edge", graph.num_nodes - _isolates(found)),
         *statistics_of(pagerank_statistics(ranks), "nodes", graph.num_nodes),
         *statistics_of(community_statistics(groups), "nodes of the largest component", parts.num_nodes),
         *statistics_of(community_quality(parts, rules.resolution), "communities", int((parts.size > 0).sum())),
-        *statistics_of(one_seed(graph, settings), "nodes of the largest component", parts.num_nodes),
+        *statistics_of(alone, "nodes of the largest component", parts.num_nodes),
     ]
     mine = scores[settings.hits_weights]
     nodes = {**found.nodes, "hub": mine.hub, "authority": mine.authority, "pagerank": ranks.score}

@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.network.bicm import Bicm
 from theta_ray.network.contexts import GraphTask, participants, timeline
 from theta_ray.network.edge_files import EdgeFiles
 from theta_ray.network.graph import Graph
-from theta_ray.network.job import TIES, TIME, NetworkJob, read, write
+from theta_ray.network.job import TIES, TIME, NetworkJob
 from theta_ray.network.pair_keys import Edges
 from theta_ray.network.projection import TASK_PAIRS, Projection, project
 from theta_ray.network.sdsm import Sdsm
@@ -49,12 +50,12 @@ NAMES = pa.schema([("author_id", pa.string())])
 
 def write_names(job: NetworkJob, graph: str, names: pa.Array) -> None:
     """Stage the nodes of a graph."""
-    write(job.staged("names", graph), pa.table([names], schema=NAMES))
+    write_rows(job.staged("names", graph), pa.table([names], schema=NAMES))
 
 
 def read_names(job: NetworkJob, graph: str) -> pa.Array:
     """The nodes of a graph."""
-    return read(job.staged("names", graph))["author_id"].combine_chunks()
+    return read_rows(job.staged("names", graph))["author_id"].combine_chunks()
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def project_block(task: PartTask, assembled: Assembled) -> dict[str, Any]:
     if found is None:
         edges = assembled.edges(task.first, task.last)
         p_values = assembled.test.p_values(edges) if assembled.test is not None else None
-        write(task.job.staged(task.folder, task.name), to_numbered(edges, p_values))
+        write_rows(task.job.staged(task.folder, task.name), to_numbered(edges, p_values))
         found = {"num_edges": len(edges), "num_nodes": len(assembled.names), "place": task.place}
         staging.write_json(uri, found)
     return found
@@ -188,7 +189,7 @@ def number_edges(task: PartTask, names: pa.Array) -> dict[str, Any]:
         weight, unknown = rows["num_events"].cast(pa.float64()), pa.nulls(rows.num_rows, pa.float64())
         columns = [source, target, weight, rows["num_events"], pa.repeat(pa.scalar(0.0), rows.num_rows), unknown]
         table = pa.table([*columns, rows["first_at"], rows["last_at"]], schema=NUMBERED)
-        write(task.job.staged(task.folder, task.name), table)
+        write_rows(task.job.staged(task.folder, task.name), table)
         found = {"num_edges": rows.num_rows, "num_nodes": len(names), "place": task.place}
         staging.write_json(uri, found)
     return found
@@ -196,7 +197,7 @@ def number_edges(task: PartTask, names: pa.Array) -> dict[str, Any]:
 
 def read_range(job: NetworkJob, graph: str, place: int) -> pa.Table:
     """Edges of a directed graph in a range of sources, by name."""
-    return read(job.staged("edges", f"{place:05d}"), pc.field("graph") == graph).cast(TIES)
+    return read_rows(job.staged("edges", f"{place:05d}"), pc.field("graph") == graph).cast(TIES)
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ class NumberedGraph:
     def part(self, place: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of one part."""
         uri = self.job.staged(f"numbered-{self.graph}", f"{place:05d}")
-        return read(uri, columns=columns).combine_chunks()
+        return read_rows(uri, columns=columns).combine_chunks()
 
 
 def load_graph(graph: NumberedGraph) -> Graph:

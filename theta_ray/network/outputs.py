@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.network.graph_files import GraphRows, select, write_graph_file
-from theta_ray.network.job import NetworkJob, read, write
+from theta_ray.network.job import NetworkJob
 from theta_ray.network.numbered import NumberedGraph
 from theta_ray.network.people import TALK
 from theta_ray.network.topic_communities import Talk, enrichment
@@ -36,7 +37,7 @@ def publish(task: PublishTask) -> Record:
     record = find_record(partition, task.shard)
     if record is None:
         with ShardWriter(partition, task.shard, schema) as writer:
-            writer.write(read(task.job.staged(task.kind, task.name)))
+            writer.write(read_rows(task.job.staged(task.kind, task.name)))
             record = writer.publish(epoch=task.job.epoch)
     return record
 
@@ -57,11 +58,11 @@ class EnrichTask:
 def enrich(task: EnrichTask) -> dict[str, Any]:
     """Stage which communities of a graph write more than others about which topics."""
     job, name = task.job, task.graph.graph
-    nodes = read(job.staged("nodes", name), columns=["author_id", "community_id"]).combine_chunks()
+    nodes = read_rows(job.staged("nodes", name), columns=["author_id", "community_id"]).combine_chunks()
     names = nodes["author_id"].combine_chunks()
     parts = [Talk.of(np.zeros(0, np.int32), np.zeros(0, np.int32))]
     for place in range(task.ranges):
-        rows = read(job.staged("talk", f"{place:05d}")).cast(TALK)
+        rows = read_rows(job.staged("talk", f"{place:05d}")).cast(TALK)
         at = pc.index_in(rows["author_id"].combine_chunks(), names)
         rows, at = rows.filter(at.is_valid()), at.drop_null()
         author = at.to_numpy().astype(np.int32)
@@ -79,7 +80,7 @@ def enrich(task: EnrichTask) -> dict[str, Any]:
         found.expected,
         *(pa.array(values, from_pandas=True) for values in (found.log2_ratio, found.p_value, found.q_value)),
     ]
-    write(job.staged("topic_communities", name), pa.table(columns, schema=TOPIC_COMMUNITIES))
+    write_rows(job.staged("topic_communities", name), pa.table(columns, schema=TOPIC_COMMUNITIES))
     return {"num_rows": len(found.topic)}
 
 
@@ -94,7 +95,7 @@ class ExportTask:
 def export(task: ExportTask) -> dict[str, Any]:
     """Write the strongest edges of a graph, of its backbone where it has one, as GraphML and GEXF; what is in them."""
     graph, job = task.graph, task.graph.job
-    nodes, edges = read(job.staged("nodes", graph.graph)), read(job.staged("edge_rows", graph.graph))
+    nodes, edges = read_rows(job.staged("nodes", graph.graph)), read_rows(job.staged("edge_rows", graph.graph))
     nodes = nodes.select([name for name in nodes.column_names if nodes[name].null_count < max(1, nodes.num_rows)])
     edges = edges.drop(["variance"])
     rows = GraphRows(graph.graph, graph.directed, nodes.to_reader, edges.to_reader)

@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import write_rows
 from theta_ray.network.arrival import Documents, arrivals
 from theta_ray.network.hours import hours_of
-from theta_ray.network.job import RangeTask, write
+from theta_ray.network.job import RangeTask
 from theta_ray.network.lifespans import VARIANTS, spans
 from theta_ray.network.observations import HOUR, MISSING, Flags, Integers
 from theta_ray.network.repeats import copies, texts
@@ -65,12 +66,12 @@ def measure_authors(task: RangeTask) -> dict[str, Any]:
         pa.array(interval_cv(author, times, len(names), job.end), from_pandas=True),
         nullable(top_topics(talk, len(names)).astype(np.int64), NO_TOPIC).cast(pa.int32()),
     ]
-    write(job.staged("authors", task.name), pa.table(columns, schema=AUTHORS))
+    write_rows(job.staged("authors", task.name), pa.table(columns, schema=AUTHORS))
     flat = {f"{variant}_{name}": each for variant, s in of_variant.items() for name, each in s._asdict().items()}
-    write(job.staged("spans", task.name), pa.table(flat))
-    write(job.staged("hours", task.name), pa.table(hours_of(times, job.end)._asdict()))
+    write_rows(job.staged("spans", task.name), pa.table(flat))
+    write_rows(job.staged("hours", task.name), pa.table(hours_of(times, job.end)._asdict()))
     spoken = [names.take(pa.array(talk.author)), talk.topic, talk.num_documents]
-    write(job.staged("talk", task.name), pa.table(spoken, schema=TALK))
+    write_rows(job.staged("talk", task.name), pa.table(spoken, schema=TALK))
     found = {"num_rows": len(names)}
     staging.write_json(uri, found)
     return found
@@ -96,7 +97,7 @@ def measure_threads(task: RangeTask) -> dict[str, Any]:
     found = staging.read_json(uri)
     if found is None:
         rows = task.read("threads").combine_chunks()
-        write(job.staged("shapes", task.name), pa.table(shapes_of(rows)._asdict()))
+        write_rows(job.staged("shapes", task.name), pa.table(shapes_of(rows)._asdict()))
         found = {"num_rows": rows.num_rows}
         staging.write_json(uri, found)
     return found

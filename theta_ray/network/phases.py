@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from theta_ray.config import Resources
 from theta_ray.corpus.duplicates import num_buckets
+from theta_ray.corpus.staging import read_rows
 from theta_ray.encoder.processor import usable_cores
 from theta_ray.errors import StageError
 from theta_ray.network.contexts import GraphTask, count_contexts, histogram, priced
 from theta_ray.network.events import read_events
 from theta_ray.network.graph_tables import measure_graph, measure_in_blocks
-from theta_ray.network.job import NetworkJob, RangeTask, ReadTask, read
+from theta_ray.network.job import NetworkJob, RangeTask, ReadTask
 from theta_ray.network.null_graphs import NullTask, RealTask, load_real, measure_null, with_nulls
 from theta_ray.network.numbered import (
     NumberedGraph,
@@ -157,7 +158,7 @@ def measure_graphs(
     for graph in graphs:
         if not graph.in_one_task:
             measure_in_blocks(graph, resources, executor)
-        rows, count = read(graph.job.staged("network_stats", graph.graph)), graph.job.settings.num_nulls
+        rows, count = read_rows(graph.job.staged("network_stats", graph.graph)), graph.job.settings.num_nulls
         # chance within a window would be other times, not other participations
         is_timed = not graph.directed and graph.job.settings.projection.window_seconds is not None
         if graph.in_one_task and count and sum(graph.sizes) and not is_timed:

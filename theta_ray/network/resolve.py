@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from theta_ray.corpus import staging
-from theta_ray.network.job import TIES, RangeTask, add_up, with_hash, write
+from theta_ray.corpus.staging import write_rows
+from theta_ray.network.job import TIES, RangeTask, add_up, with_hash
 
 # What becomes of an event whose author is known.
 OUTCOMES = ("num_ties", "num_loops", "num_without_target")
@@ -25,7 +26,7 @@ def find_targets(task: RangeTask) -> dict[str, Any]:
     if found is None:
         ties = joined(task.read("asks"), task.read("documents"))
         found = {"num_rows": ties.num_rows, "graphs": outcomes(ties, job.settings.directed)}
-        write(job.staged("resolved", task.name), with_hash(add_up(between_two(ties)), "source_id"))
+        write_rows(job.staged("resolved", task.name), with_hash(add_up(between_two(ties)), "source_id"))
         staging.write_json(uri, found)
     return found
 
@@ -72,6 +73,6 @@ def sum_ties(task: RangeTask) -> dict[str, Any]:
         resolved = RangeTask(job, task.place, task.ranges, task.more_names).read("resolved")
         edges = add_up(pa.concat_tables([between_two(direct), resolved]))
         found = {"num_rows": edges.num_rows, "graphs": outcomes(direct, ("mention",))}
-        write(job.staged("edges", task.name), edges)
+        write_rows(job.staged("edges", task.name), edges)
         staging.write_json(uri, found)
     return found

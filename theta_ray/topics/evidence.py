@@ -24,12 +24,13 @@ import pyarrow.compute as pc
 
 from theta_ray.config_quality import Evaluate
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.store import Partition
 from theta_ray.topics.cooccurrences import Cooccurrences, Counter, Terms
 from theta_ray.topics.document_sample import COLUMNS as SAMPLE_COLUMNS
 from theta_ray.topics.document_sample import Sampling, hashes, is_drawn, with_vectors
 from theta_ray.topics.nested import Plan
-from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, documents_of, read, write
+from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, documents_of
 from theta_ray.topics.words import words
 
 COLUMNS = ("doc_id", "text", "text_hash", "label", "lang")
@@ -110,9 +111,9 @@ def count_evidence(task: EvidenceTask) -> dict[str, Any]:
     for rows in documents_of(task.documents, COLUMNS):
         shard.add(rows)
     for kind, table in shard.tables().items():
-        write(task.staged(kind), table)
+        write_rows(task.staged(kind), table)
     sample = shard.sample()
-    write(task.staged("sample"), sample)
+    write_rows(task.staged("sample"), sample)
     windows = {kind: counter.result().windows_G.tolist() for kind, counter in shard.counters.items()}
     found = {"num_rows": shard.num_rows, "num_documents": shard.num_documents, "windows": windows}
     found["num_sampled"] = sample.num_rows
@@ -203,7 +204,7 @@ def sum_cells(tasks: Sequence[EvidenceTask], counted: Sequence[Mapping[str, Any]
     shape = (num_groups(job.settings, len(listed.topic_ids)), len(listed.topic_ids), width, width)
     counts = np.zeros(shape, np.int64)
     for task in tasks:
-        cells = read(task.staged(kind))
+        cells = read_rows(task.staged(kind))
         counts.reshape(-1)[cells["cell"].to_numpy()] += cells["windows"].to_numpy()
     return Cooccurrences(np.sum([each["windows"][kind] for each in counted], axis=0), counts)
 
@@ -211,13 +212,13 @@ def sum_cells(tasks: Sequence[EvidenceTask], counted: Sequence[Mapping[str, Any]
 def sum_rows(tasks: Sequence[EvidenceTask], kind: str, schema: pa.Schema) -> pa.Table:
     """Counts by the other columns, over all shards."""
     keys = schema.names[:-1]
-    rows = pa.concat_tables([read(task.staged(kind)) for task in tasks])
+    rows = pa.concat_tables([read_rows(task.staged(kind)) for task in tasks])
     grouped = rows.group_by(keys, use_threads=False).aggregate([(schema.names[-1], "sum")])
     return grouped.rename_columns(schema.names).sort_by([(key, "ascending") for key in keys])
 
 
 def texts_of(tasks: Sequence[EvidenceTask], ids: Iterator[str] | Sequence[str], max_chars: int) -> dict[str, str]:
     """Cut texts of documents by id."""
-    rows = pa.concat_tables([read(task.staged("texts")) for task in tasks]).to_pylist()
+    rows = pa.concat_tables([read_rows(task.staged("texts")) for task in tasks]).to_pylist()
     texts = {row["doc_id"]: " ".join(row["text"].split())[:max_chars] for row in rows}
     return {id_: texts[id_] for id_ in ids if id_ in texts}

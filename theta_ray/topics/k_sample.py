@@ -23,13 +23,13 @@ import pyarrow as pa
 from theta_ray.config_cluster import Metric
 from theta_ray.config_quality import ChooseK
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.encoder.stored import read_vectors
 from theta_ray.objects import join
 from theta_ray.store import Partition, read_shard
 from theta_ray.topics.k_curve import Measure, Point, measure
 from theta_ray.topics.kmeans import KMeans
 from theta_ray.topics.lloyd import MIN_NORM
-from theta_ray.topics.topic_tasks import read, write
 
 Vectors = npt.NDArray[np.float32]
 
@@ -97,7 +97,7 @@ def draw_rows(task: DrawTask) -> dict[str, Any]:
     vectors, is_usable = usable(read_vectors(chosen.select(list(job.columns))), is_spherical=job.metric == "cosine")
     labels = _labels(job.corpus, task.shard, chosen["doc_id"].filter(pa.array(is_usable)))
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-    write(job.staged("sample", task.shard), pa.table({"vector": column, "label": labels}))
+    write_rows(job.staged("sample", task.shard), pa.table({"vector": column, "label": labels}))
     found = {"num_rows": table.num_rows, "num_drawn": task.count, "num_usable": len(vectors)}
     staging.write_json(uri, found)
     return found
@@ -120,7 +120,7 @@ def _labels(corpus: Partition, shard: str, doc_ids: pa.ChunkedArray) -> pa.Array
 
 def read_sample(job: ChooseKJob, shards: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.str_]]:
     """[N, D] vectors and [N] labels of the sample."""
-    rows = pa.concat_tables([read(job.staged("sample", shard)) for shard in shards]).combine_chunks()
+    rows = pa.concat_tables([read_rows(job.staged("sample", shard)) for shard in shards]).combine_chunks()
     column = rows["vector"].combine_chunks()
     vectors: Vectors = column.flatten().to_numpy().reshape(-1, column.type.list_size)
     return vectors, np.array(rows["label"].to_pylist(), str)

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from theta_ray.config_quality import Evaluate
 from theta_ray.corpus import staging
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.manifest import read_manifest
 from theta_ray.store import Partition
 from theta_ray.tasks import Executor
@@ -40,7 +41,7 @@ from theta_ray.topics.evidence import LABELS, EvaluateJob, EvidenceTask, ListedT
 from theta_ray.topics.kmeans import KMeans
 from theta_ray.topics.perplexity import HeldOut, hold_out, perplexity
 from theta_ray.topics.quality import COHERENCE, Row, agreement_rows, coherence_rows, plain, resampling, row, term_rows
-from theta_ray.topics.topic_tasks import BATCH_ROWS, ShardTask, TopicsJob, read, write
+from theta_ray.topics.topic_tasks import BATCH_ROWS, ShardTask, TopicsJob
 from theta_ray.topics.words import words
 from theta_ray.training.bootstrap import Estimate, estimate
 
@@ -117,7 +118,7 @@ def fit_again(tasks: Sequence[EvidenceTask], counted: Sequence[Mapping[str, Any]
     numbers = range(1 + (job.settings.num_refits if job.plan is not None else 0))
     refits = [RefitTask(job, number, tuple(each.documents for each in tasks)) for number in numbers]
     found = sorted(executor.map(refit, refits), key=lambda each: int(each["number"]))
-    clusters = [read(each.staged("refit_clusters"))["cluster_id"].to_numpy() for each in refits]
+    clusters = [read_rows(each.staged("refit_clusters"))["cluster_id"].to_numpy() for each in refits]
     seeds = tuple(job.plan.seed + number for number in numbers[1:]) if job.plan is not None else ()
     return OfSample(seeds, tuple(refit_rows(found, clusters)))
 
@@ -129,14 +130,14 @@ def refit(task: RefitTask) -> dict[str, Any]:
     if found is not None:
         return found
     job, staged = task.job, (task.job.topics.staged("sample", each.shard) for each in task.documents)
-    sample = pa.concat_tables([rows for rows in map(read, staged) if rows.num_rows]).combine_chunks()
+    sample = pa.concat_tables([rows for rows in map(read_rows, staged) if rows.num_rows]).combine_chunks()
     cluster_N = sample["cluster_id"].to_numpy()
     if task.number != COMMITTED:
         assert job.plan is not None, "there are further fits"
         settings = asdict(replace(job.plan, seed=job.plan.seed + task.number))
         cluster_N = KMeans(settings.pop("k"), **settings).fit(vectors_of(sample)).labels_
     rows = list(rows_of_sample(job, sample, cluster_N, with_intervals=task.number == COMMITTED))
-    write(task.staged("refit_clusters"), pa.table({"cluster_id": cluster_N}))
+    write_rows(task.staged("refit_clusters"), pa.table({"cluster_id": cluster_N}))
     found = {"number": task.number, "num_rows": sample.num_rows, "rows": rows}
     staging.write_json(uri, found)
     return found

@@ -28,10 +28,11 @@ import pyarrow.compute as pc
 
 from theta_ray.corpus import staging
 from theta_ray.corpus.duplicates import num_buckets
+from theta_ray.corpus.staging import write_rows
 from theta_ray.store import Partition, read_shard
 from theta_ray.tasks import Executor
 from theta_ray.topics.days import Clusters, Day
-from theta_ray.topics.topic_tasks import BucketTask, TopicsJob, gather, write
+from theta_ray.topics.topic_tasks import BucketTask, TopicsJob, gather
 
 Kind = Literal["ids_before", "ids_now"]
 Counts = npt.NDArray[np.int64]
@@ -115,7 +116,9 @@ def stage_ids(task: IdsTask) -> dict[str, Any]:
         texts = read_shard(task.corpus, task.shard, columns=["doc_id", "text_hash"])
         at = pc.index_in(rows["doc_id"].combine_chunks(), texts["doc_id"].combine_chunks())
         hashed = hash_documents(rows["doc_id"].to_pylist(), texts["text_hash"].take(at).to_pylist())
-        write(job.staged(task.kind, task.shard), pa.table([hashed, rows["cluster_id"]], schema=IDS).sort_by("hash"))
+        write_rows(
+            job.staged(task.kind, task.shard), pa.table([hashed, rows["cluster_id"]], schema=IDS).sort_by("hash")
+        )
         found = {"num_rows": rows.num_rows}
         staging.write_json(uri, found)
     return found
@@ -139,7 +142,7 @@ def join_ids(task: JoinTask) -> dict[str, Any]:
             pa.concat_tables([IDS.empty_table(), *each.read(kind, IDS)])
             for each, kind in ((task.before, "ids_before"), (task.now, "ids_now"))
         )
-        write(job.staged("shared", task.now.name), shared_of(before, now))
+        write_rows(job.staged("shared", task.now.name), shared_of(before, now))
         found = {"num_rows": before.num_rows + now.num_rows}
         staging.write_json(uri, found)
     return found

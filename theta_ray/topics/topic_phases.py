@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from theta_ray.corpus.duplicates import num_buckets
+from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.errors import StageError
 from theta_ray.tasks import Executor
 from theta_ray.topics.ctfidf import best
@@ -23,10 +24,8 @@ from theta_ray.topics.topic_tasks import (
     count_together,
     gather,
     rank_bucket,
-    read,
     sum_clusters,
     sum_templates,
-    write,
 )
 
 
@@ -51,7 +50,7 @@ def sum_up(job: TopicsJob, tasks: list[ShardTask], counted: list[dict[str, Any]]
     terms, templates, clusters = (buckets_of(kind) for kind in ("terms", "templates", "totals"))
     executor.map(sum_clusters, clusters)
     totals = gather(job, "summed_totals", len(clusters))
-    write(job.staged("sizes", "all"), totals)
+    write_rows(job.staged("sizes", "all"), totals)
     executor.map(rank_bucket, terms)
     executor.map(sum_templates, templates)
     by_cluster = gather(job, "num_templates", len(templates)).group_by("cluster_id", use_threads=False)
@@ -76,7 +75,7 @@ def describe(job: TopicsJob, day: Day, summed: Summed, work: tuple[list[ShardTas
     width = max(map(len, names), default=0)
     counts = np.zeros(len(names) * width * width, np.int64)
     for task in tasks:
-        found = read(job.staged("together", task.shard))
+        found = read_rows(job.staged("together", task.shard))
         counts[found["cell"].to_numpy()] += found["documents"].to_numpy()
     counts_TMM = counts.reshape(len(names), width, width)
     num_texts = sum(each["num_texts"] for each in counted)

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from theta_ray.config_topics import Topics
 from theta_ray.corpus import staging
-from theta_ray.corpus.duplicates import bucket_range
+from theta_ray.corpus.staging import in_range, read_rows, write_rows
 from theta_ray.errors import StageError
 from theta_ray.objects import access, join, open_filesystem
 from theta_ray.steps import reached
@@ -106,24 +106,8 @@ class BucketTask:
 
     def read(self, kind: str, schema: pa.Schema) -> list[pa.Table]:
         """This range of a kind of staged files, without the hash where it only says which range a row is in."""
-        start, stop = bucket_range(self.bucket, self.buckets)
-        limits = pc.field("hash") >= pa.scalar(start, pa.uint64())
-        if stop is not None:
-            limits &= pc.field("hash") < pa.scalar(stop, pa.uint64())
-        return [read(self.job.staged(kind, shard), limits).select(schema.names) for shard in self.shards]
-
-
-def read(uri: str, limits: pc.Expression | None = None) -> pa.Table:
-    """A staged file, or some of its rows."""
-    fs, path = open_filesystem(uri)
-    with access(uri):
-        return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
-
-
-def write(uri: str, table: pa.Table) -> None:
-    """Put a staged file."""
-    with staging.writing(uri, table.schema) as writer:
-        writer.write_table(table, row_group_size=staging.KEYS_PER_GROUP)
+        limits = in_range("hash", self.bucket, self.buckets)
+        return [read_rows(self.job.staged(kind, shard), limits).select(schema.names) for shard in self.shards]
 
 
 def count_shard(task: ShardTask) -> dict[str, Any]:
@@ -143,7 +127,7 @@ def count_shard(task: ShardTask) -> dict[str, Any]:
         num_without_tokenizer += sum(map(lacks_tokenizer, texts))
     staged = {"terms": counter.counts(), **found.tables(), "totals": _with_hash(counter.totals(), "cluster_id")}
     for kind, table in staged.items():
-        write(job.staged(kind, task.shard), table)
+        write_rows(job.staged(kind, task.shard), table)
     summary = {"num_rows": num_rows, "num_without_tokenizer": num_without_tokenizer}
     summary |= {f"num_{kind}": table.num_rows for kind, table in staged.items()}
     staging.write_json(uri, summary)
@@ -228,10 +212,10 @@ def rank_bucket(task: BucketTask) -> dict[str, Any]:
     found = staging.read_json(uri)
     if found is None:
         counts = task.read("terms", COUNTS)
-        sizes = Sizes(read(job.staged("sizes", "all")))
+        sizes = Sizes(read_rows(job.staged("sizes", "all")))
         best, best_of_buckets = rank_terms(counts, sizes, job.settings, (job.num_candidates, NUM_BUCKET_TERMS))
-        write(job.staged("ranked", task.name), best)
-        write(job.staged("ranked_buckets", task.name), best_of_buckets)
+        write_rows(job.staged("ranked", task.name), best)
+        write_rows(job.staged("ranked_buckets", task.name), best_of_buckets)
         found = {"num_rows": sum(part.num_rows for part in counts)}
         staging.write_json(uri, found)
     return found
@@ -243,9 +227,9 @@ def sum_templates(task: BucketTask) -> dict[str, Any]:
     found = staging.read_json(uri)
     if found is None:
         templates = add_up_templates(task.read("templates", TEMPLATES))
-        write(job.staged("largest_templates", task.name), largest_templates(templates, NUM_TEMPLATES))
+        write_rows(job.staged("largest_templates", task.name), largest_templates(templates, NUM_TEMPLATES))
         by_cluster = templates.group_by("cluster_id", use_threads=False).aggregate([("template", "count")])
-        write(job.staged("num_templates", task.name), by_cluster)
+        write_rows(job.staged("num_templates", task.name), by_cluster)
         found = {"num_rows": templates.num_rows}
         staging.write_json(uri, found)
     return found
@@ -257,9 +241,9 @@ def sum_clusters(task: BucketTask) -> dict[str, Any]:
     found = staging.read_json(uri)
     if found is None:
         totals = add_up(task.read("totals", TOTALS))
-        write(job.staged("summed_totals", task.name), totals)
+        write_rows(job.staged("summed_totals", task.name), totals)
         for role, limit in limits_of(job.settings).items():
-            write(job.staged(f"summed_{role}", task.name), choose(task.read(role, CANDIDATES), limit))
+            write_rows(job.staged(f"summed_{role}", task.name), choose(task.read(role, CANDIDATES), limit))
         found = {"num_rows": totals.num_rows}
         staging.write_json(uri, found)
     return found
@@ -278,7 +262,7 @@ def count_together(task: ShardTask) -> dict[str, Any]:
         result = counter.result()
         counts = result.counts_GTMM.reshape(-1)
         cells = np.flatnonzero(counts)
-        write(task.job.staged("together", task.shard), pa.table([cells, counts[cells]], schema=TOGETHER))
+        write_rows(task.job.staged("together", task.shard), pa.table([cells, counts[cells]], schema=TOGETHER))
         found = {"num_rows": num_rows, "num_texts": int(result.windows_G.sum())}
         staging.write_json(uri, found)
     return found
@@ -286,4 +270,4 @@ def count_together(task: ShardTask) -> dict[str, Any]:
 
 def gather(job: TopicsJob, kind: str, buckets: int) -> pa.Table:
     """What all ranges have staged of a kind."""
-    return pa.concat_tables([read(job.staged(kind, f"{bucket:05d}")) for bucket in range(buckets)])
+    return pa.concat_tables([read_rows(job.staged(kind, f"{bucket:05d}")) for bucket in range(buckets)])

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from theta_ray.config_negatives import Negatives
 from theta_ray.corpus import staging
 from theta_ray.encoder.stored import read_vectors
 from theta_ray.encoder.tokenized import ShardTask
-from theta_ray.objects import access, join, open_filesystem
+from theta_ray.objects import join
 from theta_ray.store import Partition, read_shard
 from theta_ray.training.topk import Candidates, Int64, UInt64, Vectors
 
@@ -117,9 +116,7 @@ def write(uri: str, table: pa.Table) -> None:
 
 def read(uri: str, columns: list[str]) -> pa.Table:
     """Columns of a staged file, each in one piece."""
-    fs, path = open_filesystem(uri)
-    with access(uri):
-        return pq.read_table(path, columns=columns, filesystem=fs, partitioning=None).combine_chunks()
+    return staging.read_rows(uri, columns=columns).combine_chunks()
 
 
 def to_lists(values: npt.NDArray[Any], owner: Int64, count: int) -> pa.Array:

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from theta_ray.corpus import staging
-from theta_ray.corpus.duplicates import bucket_range
 from theta_ray.errors import StageError
 from theta_ray.objects import access, open_filesystem
 from theta_ray.schemas import PAIRS
@@ -166,11 +164,5 @@ def _lanes(found: pa.Table, side: NDArray[np.int8], kind: str) -> NDArray[np.int
 
 
 def _read_bucket(task: PairTask, shard: str) -> pa.Table:
-    uri = task.job.staged("candidates", shard, "parquet")
-    start, stop = bucket_range(task.bucket, task.buckets)
-    limits = pc.field("key") >= pa.scalar(start, pa.uint64())
-    if stop is not None:
-        limits &= pc.field("key") < pa.scalar(stop, pa.uint64())
-    fs, path = open_filesystem(uri)
-    with access(uri):
-        return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None)
+    limits = staging.in_range("key", task.bucket, task.buckets)
+    return staging.read_rows(task.job.staged("candidates", shard, "parquet"), limits)
