@@ -14,8 +14,10 @@ from pydantic import Field, model_validator
 from theta_ray.config_cluster import Cluster
 from theta_ray.config_finetune import Finetune
 from theta_ray.config_network import Network
+from theta_ray.config_nightly import Compliance, Forget, Migrate, Refresh
 from theta_ray.config_pairs import Pairs
 from theta_ray.config_quality import ChooseK, Evaluate
+from theta_ray.config_report import Report
 from theta_ray.config_topics import Topics
 from theta_ray.strict import Strict
 
@@ -227,6 +229,11 @@ class Recipe(Strict):
     choose_k: ChooseK = ChooseK()
     evaluate: Evaluate = Evaluate()
     network: Network = Network()
+    report: Report = Report()
+    refresh: Refresh = Refresh()
+    forget: Forget = Forget()
+    compliance: Compliance = Compliance()
+    migrate: Migrate = Migrate()
     clean_up: CleanUp = CleanUp()
 
 

@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 from theta_ray import config, config_finetune, schemas
 
 LIBRARY = REPOSITORY / "theta_ray"
-ORDER = ["corpus", "encoder", "training", "topics", "network", "report"]
+ORDER = ["corpus", "encoder", "training", "topics", "network", "report", "nightly", "console"]
 RAY_FILES = {LIBRARY / name for name in ("runtime.py", "ray_errors.py", "tasks.py", "encoder/map_shards.py")}
 RAY_FILES |= {LIBRARY / "training" / "worker_group.py", LIBRARY / "topics" / "row_actors.py"}
 RAY_FILES |= {LIBRARY / "network" / "graph_actors.py"}

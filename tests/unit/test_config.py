@@ -99,7 +99,10 @@ def test_mistakes_of_the_resources_file_join_those_of_the_recipe(tmp_path: Path)
 
 def test_a_key_like_no_other_is_answered_with_the_known_keys(tmp_path: Path) -> None:
     (problem,) = _problems(tmp_path, GOOD + "xyzzy: 1\n")
-    keys = "name, corpus, encoder, embed, pairs, finetune, cluster, topics, choose_k, evaluate, network, clean_up"
+    keys = (
+        "name, corpus, encoder, embed, pairs, finetune, cluster, topics, choose_k, evaluate, network, report, refresh, "
+        "forget, compliance, migrate, clean_up"
+    )
     assert problem == f"recipe.yaml:13: xyzzy is not a key; known keys: {keys}"
 
 

@@ -1,0 +1,1 @@
+"""The command `theta-ray`: tables and clusters from a terminal."""

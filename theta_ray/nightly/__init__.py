@@ -1,0 +1,1 @@
+"""All tables of a night, kept up to date: refresh, deletions, new models."""

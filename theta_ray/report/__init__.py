@@ -1,0 +1,1 @@
+"""Committed tables become one page that a person wants to look at."""
