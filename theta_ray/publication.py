@@ -1,4 +1,4 @@
-"""What readers of a recipe's results look at: for each refresh that ended, which versions of its tables belong together.
+"""What readers of a recipe's results look at: for each refresh that ended, which versions of which tables it made.
 
     <root>/published/<recipe name>/00000001.json   the tables of one day, each by fingerprint, version and SHA-256
                                   /00000002.json   the next night, or an earlier one again (a rollback)
