@@ -36,7 +36,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-sample/truth.parquet: theta_ray/corpus/sample.py theta_ray/corpus/sample_phrases.py | $(VENV)/.sample
+sample/truth.parquet: theta_ray/corpus/sample.py theta_ray/corpus/sample_nights.py theta_ray/corpus/sample_phrases.py | $(VENV)/.sample
 	$(BIN)/python -m theta_ray.corpus.sample sample
 
 $(VENV)/.sample: pyproject.toml requirements.lock | $(VENV)/.made

@@ -2,6 +2,9 @@
 
     python -m theta_ray.corpus.sample FOLDER
 
+FOLDER/raw/ holds one month, FOLDER/truth.parquet what was planted in it, FOLDER/nights/ two days more
+that are told apart by day (sample_nights.py).
+
 1. Authors get a home community, a second language and a heavy-tailed activity.
 2. They open threads about the topics that their community prefers, by day more than by night.
 3. Replies, mostly from the community of the thread's author, stay in the thread, its topic and language.
@@ -18,6 +21,8 @@ import gzip
 import json
 import random
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,9 +47,7 @@ SECOND_LANGUAGES = ("es", "fr", "zh", "pt", "de", "es")
 DAMAGE_PER_3000 = dict(bad_record=8, missing_text=10, bad_time=6, damaged_id=3, too_short=12, duplicate_id=5)
 # Relative activity by hour of the day, UTC: quiet nights, a bump at noon, busy evenings.
 HOURS = (2, 1, 1, 1, 1, 2, 5, 9, 10, 9, 9, 10, 13, 11, 9, 9, 10, 13, 16, 18, 18, 14, 9, 5)
-DAY_MS = 86_400_000
-START_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
-NUM_DAYS, DAYS_PER_FILE = 31, 4
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 TRUTH_SCHEMA = pa.schema(
     [
@@ -65,23 +68,55 @@ Damaged or unwanted, by the reason under which they must be turned away: {damage
 """
 
 
+@dataclass(frozen=True)
+class Span:
+    """Days that are written about, and how long those of one file are."""
+
+    start_ms: int
+    """Midnight UTC, counted from 1970."""
+    num_days: int
+    ms_per_file: int
+
+    @property
+    def end_ms(self) -> int:
+        """Before the last minute, so that ids that are moved on stay within."""
+        return self.start_ms + self.num_days * DAY_MS - 60_000
+
+    def hour(self, ms: int) -> int:
+        """Of the day, UTC."""
+        return (ms - self.start_ms) // HOUR_MS % 24
+
+
+def midnight_ms(day: str) -> int:
+    """The beginning of a day in UTC, in milliseconds from 1970."""
+    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+MONTH = Span(midnight_ms("2026-01-01"), num_days=31, ms_per_file=4 * DAY_MS)
+
+
 def write_sample(folder: str | Path, seed: int = 0, num_posts: int = NUM_POSTS) -> None:
     """Write `raw/*.jsonl.gz`, `truth.parquet` and `README.txt` into `folder`, which is created."""
     folder = Path(folder)
-    (folder / "raw").mkdir(parents=True, exist_ok=True)
-    for old in (folder / "raw").glob("posts-*.jsonl.gz"):
-        old.unlink()  # of another size or version; readers take all files of the folder
     rng = random.Random(seed)
-    posts = _Platform(rng).run(num_posts)
-    for number, lines in enumerate(_files(posts, planted_damage(num_posts), rng), start=1):
-        data = "".join(f"{line}\n" for line in lines).encode()
-        # without the time of writing, so that the same seed gives the same bytes
-        (folder / "raw" / f"posts-{number:02d}.jsonl.gz").write_bytes(gzip.compress(data, mtime=0))
+    posts = Platform(rng, MONTH).run(num_posts)
+    write_files(folder / "raw", posts, MONTH, rng)
     damage = planted_damage(num_posts)
     listed = ", ".join(f"{reason} {count}" for reason, count in damage.items())
     text = README.format(seed=seed, num_posts=num_posts, num_damaged=sum(damage.values()), damage=listed)
     (folder / "README.txt").write_text(text, encoding="utf-8")
-    pq.write_table(_truth(posts), folder / "truth.parquet")  # last: where it is, the rest is
+    pq.write_table(planted_truth(posts), folder / "truth.parquet")  # last: where it is, the rest is
+
+
+def write_files(folder: Path, posts: list[Post], span: Span, rng: random.Random) -> None:
+    """Write `posts-NN.jsonl.gz` of posts in order of time, with the damaged lines that belong to so many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("posts-*.jsonl.gz"):
+        old.unlink()  # of another size or version; readers take all files of the folder
+    for number, lines in enumerate(_files(posts, span, rng), start=1):
+        data = "".join(f"{line}\n" for line in lines).encode()
+        # without the time of writing, so that the same seed gives the same bytes
+        (folder / f"posts-{number:02d}.jsonl.gz").write_bytes(gzip.compress(data, mtime=0))
 
 
 def planted_damage(num_posts: int) -> dict[str, int]:
@@ -89,11 +124,11 @@ def planted_damage(num_posts: int) -> dict[str, int]:
     return {reason: -(-count * num_posts // NUM_POSTS) for reason, count in DAMAGE_PER_3000.items()}
 
 
-class _Platform:
-    """Invents authors, then threads, replies, reposts and copies."""
+class Platform:
+    """Invents authors, then threads about some topics, replies, reposts and copies."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: random.Random, span: Span, topics: Sequence[str] = tuple(TOPICS)) -> None:
+        self.rng, self.span, self.topics = rng, span, list(topics)
         self.authors = [self._author(number) for number in range(NUM_AUTHORS)]
         self.seen: set[str] = set()
 
@@ -104,8 +139,8 @@ class _Platform:
         activity = min(self.rng.paretovariate(1.1), 20.0)
         return Author(f"sample_user_{number:03d}", list(COMMUNITIES)[home], lang, activity)
 
-    def run(self, num_posts: int) -> list[Post]:
-        """`num_posts` posts in order of time, their ids given."""
+    def run(self, num_posts: int, also: Sequence[Post] = ()) -> list[Post]:
+        """`num_posts` posts, and those that are there `also`, in order of time, their ids given."""
         rng = self.rng
         num_reposts, num_copies, num_comments = num_posts // 10, num_posts // 25, num_posts * 11 // 20
         threads = [self._open_thread() for _ in range(num_posts - num_reposts - num_copies - num_comments)]
@@ -113,7 +148,7 @@ class _Platform:
         comments = [self._reply(thread) for thread in rng.choices(threads, popularity, k=num_comments)]
         reposts = [self._repost(thread) for thread in rng.choices(threads, popularity, k=num_reposts)]
         copies = [self._copy(thread) for thread in rng.choices(threads, k=num_copies)]
-        posts = sorted([*threads, *comments, *reposts, *copies], key=lambda post: post.ms)
+        posts = sorted([*threads, *comments, *reposts, *copies, *also], key=lambda post: post.ms)
         last_ms = 0
         for post in posts:
             post.ms = last_ms = max(post.ms, last_ms + 1)
@@ -121,24 +156,25 @@ class _Platform:
             post.likes = min(int(rng.paretovariate(1.1)) - 1, 5000)
         return posts
 
-    def _pick(self, community: str | None) -> Author:
+    def pick(self, community: str | None) -> Author:
+        """An author of a community, or of any, by activity."""
         candidates = [author for author in self.authors if community in (None, author.community)]
         return self.rng.choices(candidates, [author.activity for author in candidates])[0]
 
     def _open_thread(self) -> Post:
-        author = self._pick(None)
+        author = self.pick(None)
         favourites = COMMUNITIES[author.community]
-        topic = self.rng.choices(list(TOPICS), [6 if topic in favourites else 1 for topic in TOPICS])[0]
+        topic = self.rng.choices(self.topics, [6 if topic in favourites else 1 for topic in self.topics])[0]
         at_home = self.rng.random() < 0.85
         container = author.community if at_home else self.rng.choice(list(COMMUNITIES))
         text = self._text(topic, author.lang, POST_FRAMES, author.handle)
-        return Post(author, text, topic, author.lang, "post", container, self._moment())
+        return Post(author, text, topic, author.lang, "post", container, self.moment())
 
     def _reply(self, thread: Post) -> Post:
         parent = thread
         if thread.replies and self.rng.random() < 0.4:
             parent = self.rng.choice(thread.replies)
-        author = self._pick(parent.author.community if self.rng.random() < 0.7 else None)
+        author = self.pick(parent.author.community if self.rng.random() < 0.7 else None)
         text = self._text(thread.topic, thread.lang, REPLY_FRAMES, parent.author.handle)
         reply = Post(author, text, thread.topic, thread.lang, "comment", thread.container, self._after(parent.ms, 3))
         reply.parent, reply.thread = parent, thread
@@ -146,28 +182,28 @@ class _Platform:
         return reply
 
     def _repost(self, original: Post) -> Post:
-        author = self._pick(original.author.community if self.rng.random() < 0.7 else None)
+        author = self.pick(original.author.community if self.rng.random() < 0.7 else None)
         text = f"RT @{original.author.handle}: {original.text}"
         ms = self._after(original.ms, 8)
         return Post(author, text, original.topic, original.lang, "repost", original.container, ms)
 
     def _copy(self, original: Post) -> Post:
-        author = self._pick(None)
+        author = self.pick(None)
         ms = self._after(original.ms, 48)
         return Post(author, original.text, original.topic, original.lang, "post", author.community, ms)
 
-    def _moment(self) -> int:
-        """A time on one of the first 30 days, so that everything else finds room before the month ends."""
-        day = self.rng.randrange(NUM_DAYS - 1)
+    def moment(self) -> int:
+        """A time on any day but the last of several, so that everything else finds room before they end."""
+        day = self.rng.randrange(max(1, self.span.num_days - 1))
         hour = self.rng.choices(range(24), HOURS)[0]
-        return START_MS + day * DAY_MS + hour * 3_600_000 + self.rng.randrange(3_600_000)
+        return self.span.start_ms + day * DAY_MS + hour * HOUR_MS + self.rng.randrange(HOUR_MS)
 
     def _after(self, ms: int, mean_hours: float) -> int:
-        """A time after `ms` and within the month, in the waking hours where one of some tries is."""
-        end_ms = START_MS + NUM_DAYS * DAY_MS - 60_000
+        """A time after `ms` and within the days, in the waking hours where one of some tries is."""
+        end_ms = self.span.end_ms
         for _ in range(8):
-            later = ms + 30_000 + int(self.rng.expovariate(1 / mean_hours) * 3_600_000)
-            awake = HOURS[(later - START_MS) // 3_600_000 % 24] > self.rng.randrange(18)
+            later = ms + 30_000 + int(self.rng.expovariate(1 / mean_hours) * HOUR_MS)
+            awake = HOURS[self.span.hour(later)] > self.rng.randrange(18)
             if later < end_ms and awake:
                 return later
         return ms + 1 + int((end_ms - ms) * self.rng.random() / 2)
@@ -202,14 +238,14 @@ def _snowflake(ms: int, rng: random.Random) -> int:
     return ((ms - SNOWFLAKE_EPOCH_MS) << 22) | rng.getrandbits(22)
 
 
-def _files(posts: list[Post], damage: dict[str, int], rng: random.Random) -> list[list[str]]:
-    """The lines of each file, a few days in each, damaged lines put between the others."""
-    spans: list[list[Post]] = [[] for _ in range(-(-NUM_DAYS // DAYS_PER_FILE))]
+def _files(posts: list[Post], span: Span, rng: random.Random) -> list[list[str]]:
+    """The lines of each file, damaged lines put between the others."""
+    parts: list[list[Post]] = [[] for _ in range(-(-span.num_days * DAY_MS // span.ms_per_file))]
     for post in posts:
-        spans[(post.ms - START_MS) // DAY_MS // DAYS_PER_FILE].append(post)
-    filled = [span for span in spans if span]
-    files = [[_line(post.row()) for post in span] for span in filled]
-    for reason, count in damage.items():
+        parts[(post.ms - span.start_ms) // span.ms_per_file].append(post)
+    filled = [part for part in parts if part]
+    files = [[_line(post.row()) for post in part] for part in filled]
+    for reason, count in planted_damage(len(posts)).items():
         for _ in range(count):
             number = rng.randrange(len(filled))
             post = rng.choice(filled[number])
@@ -240,7 +276,8 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _truth(posts: list[Post]) -> pa.Table:
+def planted_truth(posts: list[Post]) -> pa.Table:
+    """A row for each post, with what was planted: `TRUTH_SCHEMA`."""
     first: dict[str, str] = {}
     rows = []
     for post in posts:
@@ -251,8 +288,12 @@ def _truth(posts: list[Post]) -> pa.Table:
 
 
 if __name__ == "__main__":
+    from theta_ray.corpus.sample_nights import write_nights  # which is made of this module
+
     parser = argparse.ArgumentParser(description="Write the synthetic sample corpus.")
     parser.add_argument("folder", metavar="FOLDER")
     arguments = parser.parse_args()
+    nights = write_nights(arguments.folder)
     write_sample(arguments.folder)
     sys.stdout.write(f"{NUM_POSTS:,} synthetic posts in {arguments.folder}/raw, their truth in truth.parquet\n")
+    sys.stdout.write(f"{' and '.join(nights)}: a day of posts each in {arguments.folder}/nights\n")
