@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, NoReturn, Protocol
@@ -31,9 +31,9 @@ from theta_ray.errors import (
     PreemptedError,
     ThetaError,
 )
+from theta_ray.logs import is_submitted, say, start_logging
 from theta_ray.recipe_files import load_config
 from theta_ray.runcard import Plan
-from theta_ray.terminal import escaped_lines, masked_secrets
 
 logger = logging.getLogger(__name__)
 # A thread that spins at a barrier on a shared or CPU-limited machine costs 5 to 8 times the time.
@@ -63,13 +63,18 @@ class Stage(Protocol):
 def build_parser() -> argparse.ArgumentParser:
     """The options of every job; there is never another."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_options(parser)
+    parser.add_argument("--plan", action="store_true", help="show what would run and stop")
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say what to compute, where and of which day."""
     parser.add_argument("--config", required=True, metavar="FILE", help="recipe: what to compute")
     parser.add_argument("--resources", metavar="FILE", help="where to compute it; default: this machine")
     parser.add_argument("--root", metavar="URI", help="absolute folder or URI of all tables; default: ./results")
     parser.add_argument("--date", metavar="YYYY-MM-DD", help="day of the input; default: today (UTC)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe value")
-    parser.add_argument("--plan", action="store_true", help="show what would run and stop")
-    return parser
 
 
 class _Preempted(KeyboardInterrupt):
@@ -79,13 +84,23 @@ class _Preempted(KeyboardInterrupt):
 def main(stage: Stage, argv: Sequence[str] | None = None) -> None:
     """Run one job and leave the process with its exit code (errors.py), which is also in the last line of the log."""
     options = build_parser().parse_args(argv)
+    leave(getattr(stage, "__name__", "job").rpartition(".")[2], lambda: _plan_or_run(stage, options))
+
+
+def leave(name: str, action: Callable[[], int]) -> NoReturn:
+    """Leave the process with the exit code of an action, and say what it means where that is not plain."""
     with _noticing_preemption():
-        code = _run_job(stage, options)
+        code = guarded(name, action)
     if code or is_submitted():
         # `ray job submit` itself only ever gives 0 or 1
         sys.stdout.flush()
-        sys.stderr.write(f"exit code {code}: {EXIT_CODES.get(code, 'see the line before')}\n")
+        _say_code(name, code)
     sys.exit(code)
+
+
+def _say_code(name: str, code: int) -> None:
+    text = f"exit code {code}: {EXIT_CODES.get(code, 'see the line before')}"
+    say(name, text, level="ERROR" if code else "INFO", figures={"event": "summary", "exit_code": code})
 
 
 @contextmanager
@@ -108,55 +123,51 @@ def _preempt(*_: object) -> None:
     raise _Preempted
 
 
-def _run_job(stage: Stage, options: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for noisy in ("httpx", "huggingface_hub", "ray.data", "transformers"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+def guarded(name: str, action: Callable[[], int]) -> int:
+    """The exit code of an action; an error is told in one line, a bug with its traceback."""
+    start_logging(name)
     try:
-        return _plan_or_run(stage, options)
+        return action()
     except ThetaError as error:
-        sys.stderr.write(f"{escaped_lines(masked_secrets(str(error)))}\n")
+        say(name, str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
-        sys.stderr.write("stopped; the same command goes on from the shards that are finished\n")
+        say(name, "stopped; the same command goes on from the shards that are finished")
         return PreemptedError.exit_code if isinstance(stop, _Preempted) else INTERRUPTED_EXIT_CODE
     except SystemExit:
         # Ray's own handler of SIGTERM, in place while it starts; half started it aborts a process that ends as usual
-        sys.stderr.write("stopped before any work; run the same command again\n")
-        return _leave_at_once(PreemptedError.exit_code)
+        say(name, "stopped before any work; run the same command again")
+        return _leave_at_once(name, PreemptedError.exit_code)
     except Exception:  # noqa: BLE001  the one boundary: whatever arrives here is a bug and shown whole
-        sys.stderr.write(f"{escaped_lines(masked_secrets(traceback.format_exc().rstrip()))}\n")
+        say(name, traceback.format_exc().rstrip())
         return BUG_EXIT_CODE
 
 
-def _leave_at_once(code: int) -> NoReturn:
+def _leave_at_once(name: str, code: int) -> NoReturn:
     sys.stdout.flush()
-    sys.stderr.write(f"exit code {code}: {EXIT_CODES[code]}\n")
+    _say_code(name, code)
     sys.stderr.flush()
     os._exit(code)
 
 
 def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:
-    day = parse_day(options.date)
-    config = load_config(
-        options.config,
-        resources_path=options.resources,
-        root=resolve_root(options.root),
-        overrides=tuple(options.set),
-    )
+    config, day = read_options(options)
     if options.plan:
         sys.stdout.write(stage.plan(config, day).page())
         return 0
     card = stage.run(config, day)
-    sys.stderr.write(card.page())
+    if not is_submitted():
+        sys.stderr.write(card.page())  # a log has the line
     if not sys.stdout.isatty():
         sys.stdout.write(card.json_line())
     return 0
 
 
-def is_submitted() -> bool:
-    """Whether this process is the driver of a submitted job."""
-    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+def read_options(options: argparse.Namespace) -> tuple[Config, str]:
+    """Configuration and day of a command line."""
+    day = parse_day(options.date)
+    root, overrides = resolve_root(options.root), tuple(options.set)
+    return load_config(options.config, resources_path=options.resources, root=root, overrides=overrides), day
 
 
 def parse_day(text: str | None) -> str:

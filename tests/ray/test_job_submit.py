@@ -164,5 +164,7 @@ def test_the_exit_code_of_a_submitted_job_is_in_its_log_and_its_metadata(open_he
         log = json.load(answer)["logs"].splitlines()
     assert result.returncode == 1
     assert job["driver_exit_code"] == 2
-    assert "add --root s3://bucket/name" in log[-2]
-    assert log[-1] == "exit code 2: usage, recipe or resources file"
+    error, summary = [json.loads(line) for line in log[-2:]]
+    assert "add --root s3://bucket/name" in error["message"]
+    assert (summary["event"], summary["exit_code"]) == ("summary", 2)
+    assert summary["run"] == job["submission_id"]

@@ -161,7 +161,11 @@ def test_a_submitted_job_ends_its_log_with_the_exit_code(
 ) -> None:
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert run_job(FakeStage(), "--root", "/root") == 0
-    assert capsys.readouterr().err.splitlines()[-1] == "exit code 0: done, or nothing to do"
+    out, err = capsys.readouterr()
+    (summary,) = [json.loads(line) for line in err.splitlines()]
+    assert (summary["event"], summary["exit_code"], summary["level"]) == ("summary", 0, "INFO")
+    assert summary["message"] == "exit code 0: done, or nothing to do"
+    assert json.loads(out)["rows"] == 3
 
 
 def test_a_bug_prints_its_traceback_and_exits_with_70(
