@@ -18,6 +18,7 @@ from theta_ray.schemas import (
     ASSIGNMENTS,
     CORPUS,
     DAMAGED,
+    EMBEDDING_MAPS,
     FILTERED,
     K_CURVE,
     KEYS,
@@ -69,6 +70,7 @@ def tables() -> str:
         "topic_quality": TOPIC_QUALITY,
         "topic_tree": TOPIC_TREE,
         "k_curve": K_CURVE,
+        "embedding_maps": EMBEDDING_MAPS,
         **NETWORK_TABLES,
         "quarantine": QUARANTINE,
     }

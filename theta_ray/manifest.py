@@ -20,6 +20,9 @@ from theta_ray.objects import list_names, read_bytes
 from theta_ray.steps import reached
 from theta_ray.store import Partition, Record, canonical_json, check_present, create_same
 
+CARRIED_FROM = "carried_from"
+"""In the manifest of a table that was not made of its day's embeddings: the identity of the one that it comes from."""
+
 
 def manifest_path(partition: Partition, version: int) -> str:
     """Where a version's manifest lies."""
@@ -46,6 +49,15 @@ def read_manifest(partition: Partition, version: int | None = None) -> dict[str,
         there = f"versions {', '.join(map(str, known))}" if known else "nothing"
         raise InputError(f"{partition.path}: no version {wanted}; {there} is committed")
     return _parse(read_bytes(manifest_path(partition, wanted)), manifest_path(partition, wanted))
+
+
+def carried_over(partition: Partition) -> dict[str, Any] | None:
+    """The newest version that was carried over from the vectors of another model (jobs/migrate.py); None: none was."""
+    for version in reversed(list_versions(partition)):
+        manifest = read_manifest(partition, version)
+        if manifest is not None and CARRIED_FROM in manifest:
+            return manifest
+    return None
 
 
 def _parse(data: bytes, uri: str) -> dict[str, Any]:

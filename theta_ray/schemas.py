@@ -180,6 +180,25 @@ K_CURVE = pa.schema(
     ]
 )
 
+# y = (x - source_mean) matrix + target_mean, from the vectors of one model to those of another
+EMBEDDING_MAPS = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("is_chosen", pa.bool_(), nullable=False),
+        # share of the true neighbours of held-out documents that mapped vectors find, and its interval
+        pa.field("overlap", pa.float64(), nullable=False),
+        pa.field("overlap_low", pa.float64(), nullable=False),
+        pa.field("overlap_high", pa.float64(), nullable=False),
+        # mean cosine of mapped and true vectors
+        pa.field("cosine", pa.float64(), nullable=False),
+        pa.field("num_held_out", pa.int64(), nullable=False),
+        pa.field("source_mean", pa.list_(pa.float32()), nullable=False),
+        # row after row; null where it is the identity
+        pa.field("matrix", pa.list_(pa.float32())),
+        pa.field("target_mean", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+
 KEYS = {
     "corpus": "doc_id",
     "embeddings": "doc_id",
@@ -192,6 +211,7 @@ KEYS = {
     "topic_quality": "topic_id, metric",
     "topic_tree": "node_id",
     "k_curve": "num_clusters, metric",
+    "embedding_maps": "method",
     **NETWORK_KEYS,
     "quarantine": None,
 }
@@ -230,7 +250,7 @@ FILTERED = {
 
 def type_named(text: str) -> pa.DataType:
     """The Arrow type of a column as a manifest writes it."""
-    schemas = (CORPUS, QUARANTINE, TOPICS, TOPIC_COUNTS, TOPIC_TREE)
+    schemas = (CORPUS, QUARANTINE, TOPICS, TOPIC_COUNTS, TOPIC_TREE, EMBEDDING_MAPS)
     known = {str(field.type): field.type for schema in schemas for field in schema}
     known |= {str(kind): kind for kind in (pa.int32(), *STORE_TYPES.values())}
     if text in known:
