@@ -100,6 +100,7 @@ class _Staged:
         self.skipped: Counter[str] = Counter()
         self.columns = ColumnKinds()
         self.deleted: list[tuple[int, int]] = []
+        self.masked: list[tuple[int, int]] = []
         self.examples: dict[str, str] = {}
 
     def add(self, row: CorpusRow, unit: int, place: int) -> None:
@@ -148,7 +149,8 @@ class _Staged:
             "skipped": dict(self.skipped),
             "columns": self.columns.seen,
             "shard": self._task.index,
-            "deleted": digest_of(self.deleted) if self.deleted else "",
+            "deleted": digest_of([self.deleted, self.masked]) if self.deleted or self.masked else "",
+            "num_masked": len(self.masked),
             "examples": self.examples,
         }
 
@@ -186,6 +188,8 @@ def _read_units(task: ShardTask, staged: _Staged) -> None:
             else:
                 staged.add(row, number, place)
         check_identity(unit)
+        staged.masked += [(number, place) for place in builder.masked]
+        builder.masked.clear()
 
 
 def resolve_bucket(task: BucketTask) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from theta_ray.corpus.bertweet import normalizer
 from theta_ray.corpus.document import Document, Rejected, printable
 from theta_ray.corpus.language import identify, source_language
 from theta_ray.corpus.links import find_links, to_column
+from theta_ray.corpus.references import without_references
 from theta_ray.corpus.text import HASHTAGS, storable, text_hash
 from theta_ray.corpus.values import SURROGATE, stored_id
 from theta_ray.schemas import CORPUS
@@ -35,11 +36,14 @@ Built = tuple[int, CorpusRow | Rejected]
 class RowBuilder:
     """One recipe's rules; turns documents into rows, in the order of the corpus columns.
 
-    Ids in `deleted` are turned away before anything else, so that no other reason repeats them.
+    Ids in `deleted` are turned away before anything else, so that no other reason repeats them; reposts of such a
+    document are copies of it and go with it, and whoever else refers to it does so no longer (references.py).
     """
 
-    def __init__(self, corpus: Corpus, key: bytes | None, deleted: Container[str] = ()) -> None:
+    def __init__(self, corpus: Corpus, key: bytes | None, deleted: Collection[str] = ()) -> None:
         self._corpus, self._key, self._deleted = corpus, key, deleted
+        self.masked: list[int] = []
+        """Places of what refers to a deleted document no longer."""
         self._normalize = normalizer(corpus.normalize)
         self._find_tags = HASHTAGS[corpus.hashtags]
         self._keep = frozenset(corpus.keep_languages)
@@ -47,7 +51,7 @@ class RowBuilder:
     def build_all(self, found: Iterable[Document | Rejected], source: str) -> Iterator[Built]:
         """Places with the row of each document, or why it is turned away; what a reader turned away stays so."""
         for batch in _batches(found):
-            checked = [self._check(item) if isinstance(item, Document) else item for item in batch]
+            checked = [self._check(item) for item in (self._without_deleted(item) for item in batch)]
             texts = iter(self._normalize([item.text for item in checked if isinstance(item, Document)]))
             for item in checked:
                 yield item.place, item if isinstance(item, Rejected) else self._row(item, next(texts), source)
@@ -56,10 +60,18 @@ class RowBuilder:
         """The row of one document, or why it is turned away."""
         return next(self.build_all([document], source))[1]
 
-    def _check(self, document: Document) -> Document | Rejected:
+    def _without_deleted(self, item: Document | Rejected) -> Document | Rejected:
+        if not self._deleted:
+            return item
+        found = without_references(item, self._deleted, self._key)
+        if found is not item and not (isinstance(found, Rejected) and found.reason == "deleted_id"):
+            self.masked.append(item.place)
+        return found
+
+    def _check(self, document: Document | Rejected) -> Document | Rejected:
         """The document, or why it is turned away before its text is normalised."""
-        if stored_id(document.doc_id) in self._deleted:
-            return Rejected("deleted_id", "", document.place)
+        if isinstance(document, Rejected):
+            return document
         if not document.text or document.text.isspace():
             return self._reject(document, "missing_text")
         if len(document.text) > MAX_SHRINK * self._corpus.max_chars:

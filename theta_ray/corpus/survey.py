@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,10 @@ from theta_ray.corpus import authors, tombstones
 from theta_ray.corpus.document import Document, Unit
 from theta_ray.corpus.estimate import sample
 from theta_ray.corpus.listing import File, check_places, list_files, to_shards
+from theta_ray.corpus.references import ID_COLUMNS, named_ids
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.runcard import versions
-from theta_ray.schemas import CORPUS
+from theta_ray.schemas import CORPUS, QUARANTINE
 from theta_ray.stale import InputChanges, against_other_fingerprints, compare_inputs, compare_settings, cut
 from theta_ray.store import Partition, canonical_json, digest_of, fingerprint
 from theta_ray.table import open_table
@@ -134,7 +135,11 @@ def look(config: Config, day: str) -> Survey:
 
 
 def _holds_deleted(partition: Partition, manifest: dict[str, Any]) -> bool:
-    """Whether a committed version holds a deleted id; its ids are read batch by batch."""
+    """Whether a committed version holds a deleted id, or refers to one; its ids are read batch by batch."""
     gone = tombstones.read(partition.root)
-    table = open_table(partition.path, manifest["version"], schema=CORPUS)
-    return any(gone.matches(batch["doc_id"]).any() for batch in table.to_batches(columns=["doc_id"]))
+    rejects = replace(partition, table="quarantine")
+    tables = [(open_table(partition.path, manifest["version"], schema=CORPUS), [*ID_COLUMNS, "links"])]
+    if read_manifest(rejects) is not None:
+        tables.append((open_table(rejects.path, schema=QUARANTINE), ["detail"]))
+    batches = (batch for table, columns in tables for batch in table.to_batches(columns=columns))
+    return any(gone.matches(named_ids(batch)).any() for batch in batches)

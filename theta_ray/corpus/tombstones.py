@@ -1,9 +1,14 @@
 """Ids of documents that were deleted: files below `<root>/tombstones/`, and what is in them never comes back.
 
 Users drop files there and take none away: `*.txt` (one id a line), `*.csv` (a column `doc_id`, or one id a
-line), `*.jsonl` (a key `doc_id`, or an id a line), all three also as `.gz`, and `*.parquet` (a column
-`doc_id`). An id is the one in the corpus table, so a Reddit post's begins with `t3_`. A file that cannot be
-read whole stops the job: a deletion must not be lost in silence.
+line), `*.jsonl` or `*.json` (a key `doc_id`, an id a line, or the result of a compliance job of X), all of these also
+as `.gz`, and `*.parquet` (a column `doc_id`). `jobs/forget.py` adds `*.blake2b`: 16 bytes an id, sorted, so that it
+names nobody. An id is the one in the corpus table, so a Reddit post's begins with `t3_`. A file that cannot be read
+whole stops the job: a deletion must not be lost in silence.
+
+A compliance job of X (docs.x.com/x-api/compliance/batch-compliance) answers with a line for each post that something
+happened to: `{"id": "...", "action": "delete", "reason": "deleted", ...}`. All reasons but `scrub_geo` end the right
+to hold the text; no table holds a place on the map.
 
 In memory: 16 bytes an id.
 """
@@ -28,16 +33,21 @@ from theta_ray.corpus.listing import File, find_files
 from theta_ray.corpus.parquet import read_parquet
 from theta_ray.corpus.values import stored_id, text_to_id, to_id
 from theta_ray.errors import InputError
-from theta_ray.objects import exists, join
+from theta_ray.objects import exists, join, read_bytes
 from theta_ray.store import canonical_json
 from theta_ray.terminal import escaped
 
 FOLDER, COLUMN = "tombstones", "doc_id"
 DIGEST_BYTES = 16
+DIGESTS = ".blake2b"
+# Of a platform's compliance job.
+REASONS_TO_FORGET = frozenset({"bounced", "deactivated", "deleted", "protected", "suspended"})
+REASONS_TO_KEEP = frozenset({"scrub_geo"})
 Found = tuple[int, str] | Rejected
 
 
-def _digest(doc_id: str) -> bytes:
+def digest_of_id(doc_id: str) -> bytes:
+    """16 bytes by which an id is known without being named."""
     return hashlib.blake2b(doc_id.encode(), digest_size=DIGEST_BYTES).digest()
 
 
@@ -53,11 +63,11 @@ class Tombstones:
         return len(self.digests)
 
     def __contains__(self, doc_id: object) -> bool:
-        return bool(len(self)) and isinstance(doc_id, str) and bool(self._are_in([_digest(doc_id)])[0])
+        return bool(len(self)) and isinstance(doc_id, str) and bool(self._are_in([digest_of_id(doc_id)])[0])
 
     def matches(self, doc_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
         """For each id whether it was deleted."""
-        return self._are_in([_digest(doc_id) for doc_id in doc_ids.to_pylist()])
+        return self._are_in([digest_of_id(doc_id) for doc_id in doc_ids.to_pylist()])
 
     def _are_in(self, digests: list[bytes]) -> NDArray[np.bool_]:
         if not len(self) or not digests:
@@ -79,16 +89,39 @@ def read(root: str) -> Tombstones:
         InputError: a file that is no list of ids, or a line of one that is no id.
     """
     files = _files(root)
+    return Tombstones(_identity(files), _sorted(b"".join(_read(file) for file in files)))
+
+
+def read_list(uri: str) -> Tombstones:
+    """The ids of one file anywhere, in any of the formats; `uri` may hold a pattern.
+
+    Raises:
+        InputError: no such file, no list of ids, or a line that is no id.
+    """
+    files = list(find_files(uri))
+    if not files:
+        raise InputError(f"{uri}: no such file; give the list of deleted ids as an absolute path or URI")
+    return Tombstones("", _sorted(b"".join(_read(file) for file in files)))
+
+
+def _sorted(digests: bytes) -> NDArray[np.bytes_]:
+    return np.unique(np.frombuffer(digests, f"S{DIGEST_BYTES}"))
+
+
+def _read(file: File) -> bytes:
+    """Digests of the ids of a file."""
+    if file.uri.endswith(DIGESTS):
+        data = read_bytes(file.uri)
+        if len(data) % DIGEST_BYTES:
+            raise InputError(f"{escaped(file.uri)}: is damaged; run jobs/forget.py with the ids again, then remove it")
+        return data
     digests = bytearray()
-    for file in files:
-        for row in _ids(file):
-            if isinstance(row, Rejected):
-                reason = f"{row.reason} {escaped(row.detail)}".rstrip()
-                raise InputError(f"{escaped(file.uri)}#{row.place}: is no id ({reason}); mend the list of deleted ids")
-            digests += _digest(row[1])
-    sorted_digests = np.frombuffer(digests, f"S{DIGEST_BYTES}")
-    sorted_digests.sort()
-    return Tombstones(_identity(files), sorted_digests)
+    for row in _ids(file):
+        if isinstance(row, Rejected):
+            reason = f"{row.reason} {escaped(row.detail)}".rstrip()
+            raise InputError(f"{escaped(file.uri)}#{row.place}: is no id ({reason}); mend the list of deleted ids")
+        digests += digest_of_id(row[1])
+    return bytes(digests)
 
 
 @lru_cache(maxsize=1)
@@ -166,8 +199,16 @@ def _json_values(unit: Unit) -> Iterator[tuple[int, Any] | Rejected]:
     for row in read_json_lines(unit):
         if isinstance(row, Rejected):
             yield row
+            continue
+        place, value = row
+        if isinstance(value, dict) and "action" in value and COLUMN not in value:
+            reason = value.get("reason", "deleted")
+            if value["action"] != "delete" or reason not in REASONS_TO_FORGET | REASONS_TO_KEEP:
+                yield Rejected("bad_record", f"action {value['action']} for reason {reason} is not known", place)
+            elif reason in REASONS_TO_FORGET:
+                yield place, value.get("id")
         else:
-            yield row[0], row[1].get(COLUMN) if isinstance(row[1], dict) else row[1]
+            yield place, value.get(COLUMN) if isinstance(value, dict) else value
 
 
 def _parquet_values(unit: Unit) -> Iterator[tuple[int, Any] | Rejected]:
@@ -179,6 +220,7 @@ def _parquet_values(unit: Unit) -> Iterator[tuple[int, Any] | Rejected]:
 FORMATS: dict[str, Callable[[Unit], Iterator[tuple[int, Any] | Rejected]]] = {
     ".txt": _text_values,
     ".csv": _csv_values,
+    ".json": _json_values,
     ".jsonl": _json_values,
     ".parquet": _parquet_values,
 }

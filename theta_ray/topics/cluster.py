@@ -15,6 +15,7 @@ from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.config_cluster import Cluster
+from theta_ray.corpus.survey import partition_of
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job as make_embed_job
 from theta_ray.errors import ConfigError, StageError
@@ -26,7 +27,7 @@ from theta_ray.runtime import cluster
 from theta_ray.schemas import ASSIGNMENTS, centroids_schema
 from theta_ray.store import Partition, Record, ShardWriter, digest_of, fingerprint
 from theta_ray.topics.cluster_worker import ClusterJob
-from theta_ray.topics.fitted import Committed, Found, find_centroids, to_table
+from theta_ray.topics.fitted import Committed, Found, find_centroids, keep_centroids, to_table, without_deleted
 from theta_ray.topics.row_actors import row_workers
 from theta_ray.topics.workers import Data, Workers
 
@@ -43,20 +44,31 @@ def make_job(config: Config, day: str) -> ClusterJob:
     """
     settings = _section(config)
     embedding = make_embed_job(config, day)
-    embeddings, schema = embedding.embeddings, centroids_schema(embedding.dim)
-    section = {name: value for name, value in settings.model_dump(mode="json").items() if name not in HOW}
-    name = fingerprint("centroids", schema, {STAGE: section}, {"embeddings": embeddings.fingerprint})
-    centroids = Partition(config.root, "centroids", name, day)
-    name = fingerprint("assignments", ASSIGNMENTS, {}, {"centroids": name})
+    embeddings = embedding.embeddings
+    centroids, assignments = partitions_of(config, embeddings, embedding.dim)
     return ClusterJob(
         embeddings,
         centroids,
-        Partition(config.root, "assignments", name, day),
+        assignments,
         settings.metric,
         settings.seed,
         _shards(embeddings),
         ("embedding", "scale") if embedding.embed.store_dtype == "int8" else ("embedding",),
     )
+
+
+def partitions_of(config: Config, embeddings: Partition, dim: int) -> tuple[Partition, Partition]:
+    """Where the centroids and assignments of some embeddings of `dim` values are, or will be.
+
+    Raises:
+        ConfigError: the recipe has no section `cluster`.
+    """
+    section = {name: value for name, value in _section(config).model_dump(mode="json").items() if name not in HOW}
+    inputs = {"embeddings": embeddings.fingerprint}
+    name = fingerprint("centroids", centroids_schema(dim), {STAGE: section}, inputs)
+    centroids = replace(embeddings, table="centroids", fingerprint=name)
+    name = fingerprint("assignments", ASSIGNMENTS, {}, {"centroids": name})
+    return centroids, replace(embeddings, table="assignments", fingerprint=name)
 
 
 def _section(config: Config) -> Cluster:
@@ -164,7 +176,9 @@ def _make_centroids(config: Config, job: ClusterJob, workers: Workers, phases: P
     with phases.measure("read"):
         data = Data.of(workers)
     with phases.measure("fit"):
-        found = find_centroids(job, data, _section(config))
+        kept = without_deleted(job.centroids, _corpus_of(config, job), config.sections(STAGE))
+        settings = _section(config)
+        found = find_centroids(job, data, settings) if kept is None else keep_centroids(data, settings, kept)
     schema, inputs = centroids_schema(found.centroids.shape[1]), _inputs(config, job)
     record = found.record()
     shard = f"part-00000-{digest_of([inputs, record['mode'], record['earlier']])}"
@@ -175,6 +189,12 @@ def _make_centroids(config: Config, job: ClusterJob, workers: Workers, phases: P
     fitted_on = found.earlier.fitted_on if same and found.earlier is not None else job.centroids.date
     counts = _counts(found, data)
     return commit(job.centroids, schema, [made], {**inputs, **record, "fitted_on": fitted_on, "counts": counts})
+
+
+def _corpus_of(config: Config, job: ClusterJob) -> dict[str, Any]:
+    manifest = read_manifest(partition_of(config, job.embeddings.date))
+    assert manifest is not None, "embed has committed"
+    return manifest
 
 
 def _counts(found: Found, data: Data) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from theta_ray.config_topics import Topics
 from theta_ray.errors import ConfigError, InputError
-from theta_ray.manifest import identity_of, list_versions, read_manifest
+from theta_ray.manifest import carried_over, identity_of, list_versions, read_manifest
 from theta_ray.objects import join, list_names
 from theta_ray.store import Partition, read_shard
-from theta_ray.topics.align import Alignment, TopicSet, align
+from theta_ray.topics.align import Aligned, Alignment, Ended, TopicSet, align
 from theta_ray.topics.described import Described, sizes_of
 from theta_ray.topics.topic_tasks import TopicsJob
 
@@ -97,7 +97,7 @@ def _by_corpus_shard(assignments: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def topics_before(job: TopicsJob, width: int) -> Before | None:
-    """The topics of the newest earlier day that has any; None on the first day.
+    """The topics of the newest earlier day that has any, or of this day if they were carried over; None on the first.
 
     Args:
         job: of today.
@@ -109,9 +109,9 @@ def topics_before(job: TopicsJob, width: int) -> Before | None:
     named = job.settings.previous
     folder = join(job.topics.root, "topics", named or job.topics.fingerprint)
     days = sorted(name.removeprefix("dt=") for name in list_names(folder) if name.startswith("dt="))
-    for day in reversed([day for day in days if day < job.topics.date]):
+    for day in reversed([day for day in days if day <= job.topics.date]):
         partition = Partition(job.topics.root, "topics", named or job.topics.fingerprint, day)
-        manifest = read_manifest(partition)
+        manifest = read_manifest(partition) if day < job.topics.date else carried_over(partition)
         if manifest is not None:
             return _read_before(partition, manifest, width)
     if named is not None:
@@ -184,6 +184,40 @@ def find_identity(now: TopicSet, before: Before | None, settings: Topics, shared
     if before is None:
         return align(now, None, settings.identity)
     return align(now, before.topics, settings.identity, shared_BT=shared_BT, next_id=before.next_id)
+
+
+def keep_identity(job: TopicsJob, day: Day, cluster_ids: list[int]) -> Alignment | None:
+    """The day's own topics of these clusters again, where its newest ones are of the same centroids; else None.
+
+    Deleted documents leave a day without a new fit (fitted.py), so that each cluster is the topic that it was.
+    """
+    manifest = read_manifest(job.topics)
+    if manifest is None or not _are_of(job.centroids, day.inputs["centroids"], manifest["inputs"]["centroids"]):
+        return None
+    rows = pa.concat_tables([read_shard(job.topics, shard["shard"]) for shard in manifest["shards"]]).to_pylist()
+    known = {
+        row["cluster_id"]: Aligned(row["cluster_id"], row["topic_id"], row["event"], tuple(row["previous_ids"]), 1.0)
+        for row in rows
+    }
+    if not known.keys() >= set(cluster_ids):
+        return None
+    topics = [known[cluster_id] for cluster_id in cluster_ids]
+    ended = [Ended(each["topic_id"], each["event"], tuple(each["next_ids"])) for each in manifest["ended"]]
+    return Alignment(tuple(topics), tuple(ended), manifest["next_id"])
+
+
+def _are_of(centroids: Partition, now: dict[str, Any], then: dict[str, Any]) -> bool:
+    """Whether a version of a day's centroids is another one of the same day, taken as it is, maybe several times."""
+    while now["version"] in list_versions(centroids):
+        manifest = read_manifest(centroids, now["version"])
+        assert manifest is not None, "it was listed"
+        earlier = manifest["earlier"]
+        if identity_of(manifest) != now or manifest["mode"] != "assign":
+            return False
+        if earlier == then:
+            return True
+        now = earlier
+    return False
 
 
 def topic_set(topics: list[Described], day: Day, totals: pa.Table) -> TopicSet:

@@ -1,12 +1,15 @@
 """Centroids of a day: those that are committed, and how they come about.
 
 mode and the newest earlier centroids -> how the day lies about those -> taken as they are, moved on, or fitted anew
+
+Where nothing but deleted documents has left a day since its centroids were made, they stay as they are: other documents
+keep their clusters. What the deleted ones had added to a mean stays in it: at most their share of the cluster.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,7 @@ import pyarrow as pa
 
 from theta_ray.config_cluster import Cluster
 from theta_ray.errors import InputError
-from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.manifest import carried_over, identity_of, list_versions, read_manifest
 from theta_ray.objects import join, list_names
 from theta_ray.store import Partition, read_shard
 from theta_ray.topics.cluster_worker import ClusterJob, Day, radii, reach
@@ -51,12 +54,12 @@ class Committed:
 
 
 def newest_before(partition: Partition) -> Committed | None:
-    """The newest committed centroids of an earlier day of the same table."""
+    """The newest committed centroids of an earlier day of the same table, or of this day if they were carried over."""
     folder = join(partition.root, partition.table, partition.fingerprint)
     days = sorted(name.removeprefix("dt=") for name in list_names(folder) if name.startswith("dt="))
-    for day in reversed([day for day in days if day < partition.date]):
+    for day in reversed([day for day in days if day <= partition.date]):
         earlier = Partition(partition.root, partition.table, partition.fingerprint, day)
-        manifest = read_manifest(earlier)
+        manifest = read_manifest(earlier) if day < partition.date else carried_over(earlier)
         if manifest is not None:
             return Committed.of(earlier, manifest)
     return None
@@ -127,6 +130,40 @@ def find_centroids(job: ClusterJob, data: Data, settings: Cluster) -> Found:
     found = _fitted(data, settings, first, earlier, f"unlike {earlier.fitted_on}: {'; '.join(beyond)}")
     found.drift = drift
     return found
+
+
+def without_deleted(partition: Partition, corpus: dict[str, Any], sections: dict[str, Any]) -> Committed | None:
+    """The newest centroids of a day, where the corpus has lost deleted documents since and is the same otherwise.
+
+    Args:
+        partition: of the centroids.
+        corpus: its day's newest manifest.
+        sections: of the recipe, as a manifest of centroids holds them.
+    """
+    manifest = read_manifest(partition)
+    if manifest is None or manifest.get("sections") != sections:
+        return None
+    then = _input_of(partition, manifest, "embeddings")
+    then = _input_of(partition, then, "corpus") if then is not None else None
+    if then is None or then["tombstones"] == corpus["tombstones"]:
+        return None
+    same = all(then[name] == corpus[name] for name in ("inputs", "versions"))
+    return Committed.of(partition, manifest) if same else None
+
+
+def _input_of(partition: Partition, manifest: dict[str, Any], table: str) -> dict[str, Any] | None:
+    """The manifest that another one names as its input, where it is still there."""
+    identity = manifest["inputs"].get(table)
+    if identity is None:
+        return None
+    place = replace(partition, table=table, fingerprint=identity["fingerprint"])
+    return read_manifest(place, identity["version"]) if identity["version"] in list_versions(place) else None
+
+
+def keep_centroids(data: Data, settings: Cluster, kept: Committed) -> Found:
+    """The day's own centroids again, and how the documents that are left lie about them."""
+    day = _look(data, settings, kept.centroids, kept.radius_K)
+    return Found("assign", "deleted documents have left", kept.centroids, day, kept.radius_K, kept)
 
 
 def _fitted(data: Data, settings: Cluster, first: Vectors | None, earlier: Committed | None, why: str) -> Found:

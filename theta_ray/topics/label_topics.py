@@ -34,7 +34,7 @@ from theta_ray.store import Partition, ShardWriter, digest_of, find_record, fing
 from theta_ray.tasks import Executor
 from theta_ray.topics import cluster as clustering
 from theta_ray.topics.align import Alignment
-from theta_ray.topics.days import Day, find_identity, read_day, topic_set, topics_before
+from theta_ray.topics.days import Day, find_identity, keep_identity, read_day, topic_set, topics_before
 from theta_ray.topics.described import Described, Summed, quality_of, to_topic_counts, to_topics
 from theta_ray.topics.labels import ask_for_labels
 from theta_ray.topics.shared_documents import count_shared
@@ -164,7 +164,9 @@ def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -
     topics = [replace(topic, label=found or topic.label) for topic, found in zip(topics, labels, strict=True)]
     with phases.measure("compare days"):
         shared_BT = count_shared(job, day, before.clusters, executor) if before else None
-    alignment = find_identity(topic_set(topics, day, summed.totals), before, job.settings, shared_BT)
+    alignment = keep_identity(job, day, [topic.cluster_id for topic in topics])
+    if alignment is None:
+        alignment = find_identity(topic_set(topics, day, summed.totals), before, job.settings, shared_BT)
     tables = {"topics": to_topics(topics, alignment, summed)}
     tables["topic_counts"] = to_topic_counts({t.cluster_id: t.topic_id for t in alignment.topics}, summed)
     lease.check()
