@@ -12,6 +12,8 @@ from theta_ray.strict import Strict
 class Report(Strict):
     """Committed tables to one page (jobs/report.py)."""
 
+    make_missing: bool = True
+    """Tables that the recipe describes and that are missing are made first. False: the page says how to make them."""
     show_text: bool = False
     """Short excerpts of documents, on the map and with each topic. Off: terms and counts only."""
     num_points: Annotated[int, Field(ge=0, le=50_000)] = 20_000

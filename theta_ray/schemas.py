@@ -63,6 +63,18 @@ def embeddings_schema(dim: int, store_dtype: str) -> pa.Schema:
     )
 
 
+# Where the vector of each text that any night has embedded lies (encoder/text_index.py).
+TEXT_INDEX = pa.schema(
+    [
+        # halves of the first 16 bytes of BLAKE2b of the exact text
+        pa.field("text_high", pa.uint64(), nullable=False),
+        pa.field("text_low", pa.uint64(), nullable=False),
+        # path below the root, without `.parquet`, of a shard of the embeddings, and a row of it
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+    ]
+)
+
 PAIRS = pa.schema(
     [
         pa.field("anchor_id", pa.string(), nullable=False),
@@ -202,6 +214,7 @@ EMBEDDING_MAPS = pa.schema(
 KEYS = {
     "corpus": "doc_id",
     "embeddings": "doc_id",
+    "text_index": "text_high, text_low",
     "pairs": "anchor_id, positive_id, group",
     "adapter": None,
     "centroids": "cluster_id",
@@ -213,6 +226,7 @@ KEYS = {
     "k_curve": "num_clusters, metric",
     "embedding_maps": "method",
     **NETWORK_KEYS,
+    "report": None,
     "quarantine": None,
 }
 

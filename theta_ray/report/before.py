@@ -1,0 +1,66 @@
+"""The tables of the night before: those that were published, else the newest earlier ones of the same fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from theta_ray.config import Config
+from theta_ray.errors import InputError
+from theta_ray.manifest import read_manifest
+from theta_ray.objects import join, list_names
+from theta_ray.publication import Publications
+from theta_ray.report.tables import Committed, published_tables
+from theta_ray.store import Partition
+
+Tables = Mapping[str, Committed]
+
+
+def tables_before(config: Config, day: str, tables: Tables) -> Tables | None:
+    """What a day is compared with; None where there is no earlier night with a corpus.
+
+    Args:
+        config: of the recipe, under whose name nights are published.
+        day: of the tables.
+        tables: of the day.
+    """
+    found = _published(config, day) or _newest_earlier(config.root, day, tables)
+    # an earlier page is no part of what this one says
+    return None if found is None else {name: table for name, table in found.items() if name != "report"}
+
+
+def _published(config: Config, day: str) -> Tables | None:
+    """Those of the newest publication of an earlier day; None where there is none, or it is no longer whole."""
+    publications = Publications(config.root, config.recipe.name)
+    versions = publications.versions()
+    newest = publications.read(versions[-1]) if versions else None
+    withdrawn = newest.get("withdrawn", ()) if newest is not None else ()
+    for version in reversed([version for version in versions if version not in withdrawn]):
+        found = publications.read(version)
+        if found is not None and found["date"] < day:
+            try:
+                tables = published_tables(config.root, found)
+            except InputError:
+                return None  # cleaned up, or forgotten, since
+            return tables if "corpus" in tables else None
+    return None
+
+
+def _newest_earlier(root: str, day: str, tables: Tables) -> Tables | None:
+    """Those of the newest earlier day that the same recipe has a corpus of."""
+    for earlier in reversed(_days(root, tables["corpus"].partition)):
+        if earlier >= day:
+            continue
+        found = {}
+        for name, table in tables.items():
+            partition = Partition(root, name, table.partition.fingerprint, earlier)
+            manifest = read_manifest(partition)
+            if manifest is not None:
+                found[name] = Committed(partition, manifest)
+        if "corpus" in found:
+            return found
+    return None
+
+
+def _days(root: str, partition: Partition) -> list[str]:
+    names = list_names(join(root, partition.table, partition.fingerprint))
+    return sorted(name.removeprefix("dt=") for name in names if name.startswith("dt="))
