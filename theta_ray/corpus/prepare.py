@@ -66,6 +66,12 @@ def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
     return Plan([PlanStep(STAGE, found.partition.path, status, figures, found.reasons())], config.sections("corpus"))
 
 
+def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
+    """The newest version, where it is of exactly the files of now; None where `run` has something to do."""
+    found = found or look(config, day)
+    return found.manifest if found.is_current else None
+
+
 def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     """Read the inputs of a day and commit their corpus partition.
 

@@ -88,6 +88,10 @@ class Survey:
         """Whether the newest version is of exactly these inputs, without what was deleted."""
         return self.manifest is not None and not self.changes and not self.holds_deleted
 
+    def again(self) -> Survey:
+        """The same files, beside what is committed by now."""
+        return replace(self, manifest=read_manifest(self.partition), holds_deleted=False)
+
     def is_newest(self) -> bool:
         """Whether no version was committed since this look: one listing."""
         return list_versions(self.partition)[-1:] == ([self.manifest["version"]] if self.manifest else [])

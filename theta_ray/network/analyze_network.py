@@ -20,7 +20,7 @@ from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.corpus import prepare, staging
-from theta_ray.corpus.survey import partition_of
+from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import read_manifest
 from theta_ray.network.contexts import GraphTask
@@ -78,8 +78,21 @@ def plan(config: Config, day: str) -> Plan:
     return Plan([*before.steps, step], {**before.recipe, **config.sections("network")})
 
 
-def run(config: Config, day: str) -> RunCard:
+def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
+    """The newest statistics, where they are of exactly the corpus and topics of now; None: `run` has something to do."""
+    if prepare.committed(config, day, found) is None:
+        return None
+    job = make_job(config, day)
+    return _committed(job, find_inputs(config, job, day))
+
+
+def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     """Commit the networks of a day's corpus, which is made first where it is missing.
+
+    Args:
+        config: recipe, resources and root.
+        day: YYYY-MM-DD.
+        found: what `look` has found a moment ago; absent: look now.
 
     Raises:
         ConfigError: a projection is over its budget.
@@ -87,7 +100,7 @@ def run(config: Config, day: str) -> RunCard:
     """
     phases = Phases()
     with cluster(config.resources):
-        upstream = prepare.run(config, day)
+        upstream = prepare.run(config, day, found)
         job = make_job(config, day)
         with phases.measure("list"):
             inputs = find_inputs(config, job, day)

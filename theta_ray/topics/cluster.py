@@ -15,7 +15,7 @@ from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.config_cluster import Cluster
-from theta_ray.corpus.survey import partition_of
+from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job as make_embed_job
 from theta_ray.errors import ConfigError, StageError
@@ -94,8 +94,19 @@ def plan(config: Config, day: str) -> Plan:
     return Plan([*before.steps, step], {**before.recipe, **config.sections(STAGE)})
 
 
-def run(config: Config, day: str) -> RunCard:
+def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
+    """The newest assignments, where they are of exactly the embeddings of now; None where `run` has something to do."""
+    is_current = embed.committed(config, day, found) is not None
+    return _committed(config, make_job(config, day)) if is_current else None
+
+
+def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     """Commit the centroids and assignments of a day's embeddings.
+
+    Args:
+        config: recipe, resources and root.
+        day: YYYY-MM-DD.
+        found: what `look` has found a moment ago; absent: look now.
 
     Raises:
         ConfigError: the recipe has no section `cluster`.
@@ -108,7 +119,7 @@ def run(config: Config, day: str) -> RunCard:
     with ExitStack() as stack:
         if not job.shards:  # one cluster for both
             stack.enter_context(cluster(config.resources))
-        upstream = embed.run(config, day)
+        upstream = embed.run(config, day, found)
         lease = stack.enter_context(holding(job.centroids, config.resources))
         job = replace(job, shards=_shards(job.embeddings), epoch=lease.epoch)
         manifest = _committed(config, job)

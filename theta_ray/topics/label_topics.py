@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from theta_ray.config import Config
 from theta_ray.corpus import staging
-from theta_ray.corpus.survey import partition_of
+from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, read_manifest
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card, printable, versions
@@ -94,15 +94,28 @@ def plan(config: Config, day: str) -> Plan:
     return Plan([*before.steps, step], {**before.recipe, **config.sections("topics")})
 
 
-def run(config: Config, day: str) -> RunCard:
+def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
+    """The newest topics, where they are of exactly the clusters of now; None where `run` has something to do."""
+    if clustering.committed(config, day, found) is None:
+        return None
+    job = make_job(config, day)
+    return _committed(job, read_day(job))
+
+
+def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     """Commit the topics of a day's clusters, which are made first where they are missing.
+
+    Args:
+        config: recipe, resources and root.
+        day: YYYY-MM-DD.
+        found: what `look` has found a moment ago; absent: look now.
 
     Raises:
         ConfigError: the recipe has no section `cluster`, or its endpoint of labels refuses the request.
         ConflictError: another run holds the partition and the resources say not to wait.
     """
     with cluster(config.resources):
-        upstream = clustering.run(config, day)
+        upstream = clustering.run(config, day, found)
         card = label(config, make_job(config, day))
     card.upstream = [upstream] if upstream.status == "committed" else upstream.upstream
     return card
