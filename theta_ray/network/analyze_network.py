@@ -79,7 +79,7 @@ def plan(config: Config, day: str) -> Plan:
 
 
 def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
-    """The newest statistics, where they are of exactly the corpus and topics of now; None: `run` has something to do."""
+    """The newest statistics, where they are of the corpus and topics of now; None where `run` has something to do."""
     if prepare.committed(config, day, found) is None:
         return None
     job = make_job(config, day)
