@@ -25,6 +25,7 @@ from theta_ray.schemas import (
     PAIRS,
     QUARANTINE,
     STORE_TYPES,
+    TEXT_INDEX,
     TOPIC_COUNTS,
     TOPIC_QUALITY,
     TOPIC_TREE,
@@ -62,6 +63,7 @@ def tables() -> str:
     schemas = {
         "corpus": CORPUS,
         "embeddings": embeddings_schema(1, "int8"),
+        "text_index": TEXT_INDEX,
         "pairs": PAIRS,
         "centroids": centroids_schema(1),
         "assignments": ASSIGNMENTS,

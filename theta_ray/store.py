@@ -148,11 +148,11 @@ class ShardWriter:
         finally:
             self._folder.cleanup()
 
-    def write(self, table: pa.Table) -> None:
-        """Append rows as row groups of at most 1,024."""
+    def write(self, table: pa.Table, *, rows_per_group: int = ROWS_PER_GROUP) -> None:
+        """Append rows as row groups of at most 1,024, or so many."""
         table = table.cast(self._schema)
         with access(self._file):
-            self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            self._writer.write_table(table, row_group_size=rows_per_group)
         self.num_rows += table.num_rows
 
     def publish(
@@ -178,7 +178,7 @@ class ShardWriter:
         reached("shard_created", table, self.shard)
         num_bytes, sha256 = os.path.getsize(self._file), file_sha256(self._file)
         record = Record(self.shard, self.num_rows, num_bytes, sha256, quarantined or {}, details or {}, epoch)
-        record = _create_record(self.partition, record, exact=exact and self._is_exact)
+        record = create_record(self.partition, record, exact=exact and self._is_exact)
         reached("record_created", table, self.shard)
         return record
 
@@ -202,7 +202,7 @@ class ShardWriter:
         return False
 
 
-def _create_record(partition: Partition, record: Record, *, exact: bool) -> Record:
+def create_record(partition: Partition, record: Record, *, exact: bool) -> Record:
     """Create the record of a shard; one that is there must say the same, but for its epoch."""
     uri = record_path(partition, record.shard)
     there = create_same(uri, canonical_json(asdict(record)))

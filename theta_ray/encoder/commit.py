@@ -19,7 +19,7 @@ from theta_ray.schemas import QUARANTINE, embeddings_schema
 from theta_ray.store import Record, read_records
 
 COLLAPSED_COSINE = 0.9999
-SUMMED = ("texts", "tokens", "padded_tokens", "row_tokens", "compared")
+SUMMED = ("texts", "tokens", "padded_tokens", "row_tokens", "compared", "taken_texts", "taken_tokens")
 
 
 def commit_embeddings(
@@ -35,7 +35,8 @@ def commit_embeddings(
         "num_rows_in": manifest["num_rows"],
         "num_rows": sum(record.num_rows for record in records),
         "num_quarantined": sum(quarantined.values()),
-        **{f"num_{name}": sum(d[f"num_{name}"] for d in details) for name in SUMMED},
+        # a shard that earlier nights have given nothing does not speak of them
+        **{f"num_{name}": sum(d.get(f"num_{name}", 0) for d in details) for name in SUMMED},
     }
     if counts["num_rows_in"] != counts["num_rows"] + counts["num_quarantined"]:
         raise StageError(
@@ -95,6 +96,36 @@ def inputs_of(job: EmbedJob, corpus_manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _text_figures(counts: dict[str, int]) -> dict[str, Any]:
+    """What repeats within the night save: texts that earlier nights have embedded count once in each shard."""
+    distinct = counts["num_texts"] + counts["num_taken_texts"]
+    saved = counts["num_row_tokens"] - counts["num_tokens"] - counts["num_taken_tokens"]
+    return {
+        "distinct_texts": distinct,
+        "duplicates_collapsed": counts["num_rows_in"] - distinct,
+        "tokens": counts["num_tokens"],
+        "tokens_saved_by_dedup": saved,
+        "share_saved_by_dedup": round(saved / max(1, counts["num_row_tokens"]), 4),
+    }
+
+
+def _earlier_figures(counts: dict[str, int], work: Work) -> dict[str, Any]:
+    """What earlier nights save: of the version, and what this run was left to do; nothing where there are none."""
+    if not (work.earlier or counts["num_taken_texts"]):
+        return {}
+    saved = counts["num_taken_tokens"]
+    return {
+        "texts_of_earlier_nights": counts["num_taken_texts"],
+        "tokens_saved_by_earlier_nights": saved,
+        "share_saved_by_earlier_nights": round(saved / max(1, saved + counts["num_tokens"]), 4),
+        **({"earlier_nights": work.earlier} if work.earlier else {}),
+        "shards_carried_over": work.num_carried,
+        "shards_of_known_texts": work.num_assembled,
+        "texts_embedded_by_this_run": work.made.num_texts,
+        "tokens_embedded_by_this_run": work.made.num_tokens,
+    }
+
+
 def _layer_figures(layers: dict[str, Any] | None) -> dict[str, Any]:
     if layers is None:
         return {}
@@ -122,12 +153,9 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
         {
             "documents_in": counts["num_rows_in"],
             "embedded": counts["num_rows"],
-            "distinct_texts": counts["num_texts"],
-            "duplicates_collapsed": counts["num_rows_in"] - counts["num_texts"],
-            "tokens": counts["num_tokens"],
-            "tokens_saved_by_dedup": counts["num_row_tokens"] - counts["num_tokens"],
-            "share_saved_by_dedup": round(1 - counts["num_tokens"] / max(1, counts["num_row_tokens"]), 4),
+            **_text_figures(counts),
             "texts_between_shards": body["shared"]["finding"],
+            **_earlier_figures(counts, work),
             **_run_figures(config, work),
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],

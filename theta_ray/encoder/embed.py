@@ -1,7 +1,8 @@
 """Stage: the corpus table becomes the embeddings table.
 
-plan shards by tokens -> texts that several of them have (shared.py) -> leave out finished ones
--> receipts of the others (map_shards.py)
+plan shards by tokens -> leave out finished ones, and those that need no model (ready_made.py)
+-> texts that earlier nights embedded (earlier_texts.py), texts that several shards have (shared.py)
+-> receipts of the others (map_shards.py) -> where each text is embedded, for later nights (text_index.py)
 -> counts add up, manifest, run card
 """
 
@@ -14,17 +15,20 @@ from dataclasses import replace
 from typing import Any
 
 from theta_ray.config import Config, Resources
-from theta_ray.corpus import prepare
+from theta_ray.corpus import prepare, staging
 from theta_ray.corpus.survey import Survey, look
 from theta_ray.encoder.commit import commit_embeddings, inputs_of, make_card
-from theta_ray.encoder.job import MAX_TIMED_WEIGHTS, estimate, input_strata, make_job, reasons_for
+from theta_ray.encoder.earlier_texts import find_earlier, identity_of
+from theta_ray.encoder.job import MAX_TIMED_WEIGHTS, estimate, input_strata, make_job, night_of, reasons_for
 from theta_ray.encoder.map_shards import calls_at_once, map_shards, num_actors
 from theta_ray.encoder.probes import check_contract
+from theta_ray.encoder.ready_made import assemble_shard, carry_shard, find_carried
 from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.shared import Sharing, plan_sharing
 from theta_ray.encoder.sizing import draw_strata
 from theta_ray.encoder.source import num_parameters
-from theta_ray.encoder.tokenized import plan_tasks
+from theta_ray.encoder.text_index import Segment, commit_index
+from theta_ray.encoder.tokenized import ShardTask, plan_tasks
 from theta_ray.encoder.work import Work
 from theta_ray.errors import CostLimitError
 from theta_ray.lease import Lease, holding
@@ -32,6 +36,7 @@ from theta_ray.manifest import read_manifest
 from theta_ray.runcard import Plan, PlanStep, RunCard, load_run_card
 from theta_ray.runtime import cluster
 from theta_ray.store import Record, finished_shards, read_records
+from theta_ray.tasks import Executor
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +57,13 @@ def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
     else:
         tasks, finished = plan_tasks(corpus, job.embed), finished_shards(job.embeddings)
         todo = [task for task in tasks if task.shard not in finished]
+        carried = {each.record.shard for each in find_carried(job.embeddings, todo, job.epoch)}
+        todo = [task for task in todo if task.shard not in carried]
         strata = draw_strata(job, corpus, todo)
-        figures = {"shards": len(tasks), "shards_finished": len(tasks) - len(todo)}
+        figures = {"shards": len(tasks), "shards_finished": len(tasks) - len(todo) - len(carried)}
+        figures |= {"shards_carried_over": len(carried)} if carried else {}
+        if todo and night_of(job, tasks, []).earlier_segments():
+            figures["earlier_nights"] = "texts that they have are looked up and taken over, which no estimate knows yet"
         figures["rows_to_embed"] = sum(task.num_rows for task in todo)
         figures["bytes_of_text"] = sum(g["text_bytes"] for s in corpus["shards"] for g in s["details"]["row_groups"])
         committed = _committed(job, found)
@@ -120,21 +130,49 @@ def _make_shards(
     todo = [task for task in tasks if task.shard not in finished]
     done = read_records(job.embeddings, [task.shard for task in tasks if task.shard in finished])
     logger.info("embed: %d shards, %d finished before, model %s", len(tasks), len(done), job.source.identity)
+    executor, work.num_shards = Executor("embed", resources, lease.check), len(tasks)
+    with work.phases.measure("look at earlier nights"):
+        segments = night_of(job, tasks, done).earlier_segments()
+        job, ready = _take_over(job, todo, segments, (executor, work))
+    done += ready
+    todo = [task for task in todo if task.shard not in {record.shard for record in ready}]
     with work.phases.measure("find shared texts"):
-        sharing = plan_sharing((job.corpus, job.embeddings), corpus, tasks, resources)
+        sharing = plan_sharing((job.corpus, job.embeddings), corpus, tasks, resources, identity_of(segments))
     job = replace(job, shared=sharing.folder)
     if lease.joined:
         todo.reverse()  # the other run began at the front; a shard that it has finished is not made again
     gpus = resources.gpus_per_actor * min(num_actors(resources), max(1, len(todo)))
-    started, work.began = time.monotonic(), time.time()
+    started, work.began, work.calls_at_once = time.monotonic(), time.time(), calls_at_once(resources)
     with work.phases.measure("embed"):
         for receipt in map_shards(job, todo, resources):
             lease.check()
             done.append(work.add(receipt))
             check_cost(resources, gpus * (time.monotonic() - started) / 3600)
     lease.check()
-    work.num_shards, work.calls_at_once = len(tasks), calls_at_once(resources)
+    if job.earlier is not None:
+        staging.remove(job.earlier.folder)
+    with work.phases.measure("index texts"):
+        commit_index(night_of(job, tasks, done), executor)
     return sharing, done
+
+
+def _take_over(
+    job: EmbedJob, todo: list[ShardTask], segments: list[Segment], run: tuple[Executor, Work]
+) -> tuple[EmbedJob, list[Record]]:
+    """The job with what earlier nights have of its texts, and records of the shards that need no model."""
+    executor, work = run
+    items = find_carried(job.embeddings, todo, job.epoch)
+    copied = executor.map(carry_shard, items) if items else []
+    carried = [Record(**each["record"]) for each in copied if each["record"] is not None]
+    names = {record.shard for record in carried}
+    todo = [task for task in todo if task.shard not in names]
+    found = find_earlier((job.corpus, job.embeddings), todo, segments, executor)
+    job = replace(job, earlier=found.texts)
+    whole = [(job, task) for task in todo if task.shard in found.whole]
+    assembled = executor.map(assemble_shard, whole) if whole else []
+    work.num_carried, work.num_assembled = len(carried), len(assembled)
+    work.earlier = found.finding if segments else ""
+    return job, [*carried, *assembled]
 
 
 def check_cost(resources: Resources, gpu_hours: float) -> None:

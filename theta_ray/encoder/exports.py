@@ -10,7 +10,6 @@ create: the first stays, and whoever comes second takes that one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections import defaultdict
@@ -24,9 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from theta_ray.encoder.earlier_texts import taken_rows
 from theta_ray.encoder.shard import EmbedJob, made_on
 from theta_ray.encoder.shared import read_index, split_texts
 from theta_ray.encoder.stored import vector_difference, vector_problems
+from theta_ray.encoder.text_keys import text_digest
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.encoder.tokenized import TokenizedShard
 from theta_ray.errors import StageError
@@ -187,7 +188,7 @@ class Exports:
         index = read_index(self._job.embeddings, self._folder, owner)
         columns, row_groups = ["text", "text_hash"], list(index.row_groups)
         table = read_shard(self._job.corpus, index.corpus_shard, columns=columns, row_groups=row_groups)
-        _, shared, _ = split_texts(table, index)
+        _, shared, _ = split_texts(table, index, taken_rows(self._job.earlier, owner))
         return [text for text, of in zip(shared.texts, shared.owners, strict=True) if of == owner]
 
 
@@ -197,11 +198,6 @@ def _by_owner(shard: TokenizedShard) -> dict[str, list[bytes]]:
     for text, owner in zip(shard.shared.texts, shard.shared.owners, strict=True):
         wanted[owner].append(text_digest(text))
     return dict(wanted)
-
-
-def text_digest(text: str) -> bytes:
-    """16 bytes of the exact text."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def publish(uri: str, table: pa.Table) -> pa.Table:

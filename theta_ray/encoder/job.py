@@ -28,13 +28,14 @@ from theta_ray.encoder.sizing import (
     measure_rate,
 )
 from theta_ray.encoder.source import ModelSource, num_parameters, resolve_model
+from theta_ray.encoder.text_index import Night
 from theta_ray.encoder.tokenized import ShardTask
 from theta_ray.errors import ConfigError
 from theta_ray.manifest import read_manifest
 from theta_ray.objects import join
-from theta_ray.schemas import embeddings_schema
+from theta_ray.schemas import TEXT_INDEX, embeddings_schema
 from theta_ray.stale import against_other_fingerprints, cut
-from theta_ray.store import Partition, fingerprint
+from theta_ray.store import Partition, Record, fingerprint
 
 # Ray, its workers and their imports, until the first actor loads its model; measured on two cores.
 RAY_SECONDS = 20.0
@@ -90,6 +91,25 @@ def _partition(config: Config, corpus: Partition, source: ModelSource, dim: int)
     inputs = {"corpus": corpus.fingerprint, "model": source.identity, "adapter": source.adapter_identity or ""}
     schema = embeddings_schema(dim, config.recipe.embed.store_dtype)
     return Partition(corpus.root, "embeddings", fingerprint("embeddings", schema, sections, inputs), corpus.date)
+
+
+def night_of(job: EmbedJob, tasks: list[ShardTask], records: list[Record]) -> Night:
+    """The shards of a version, for the text index: its fingerprint is of what decides a stored vector, and no corpus.
+
+    Args:
+        job: from `make_job`.
+        tasks: all shards of the version.
+        records: of those that are finished.
+    """
+    encoder = job.encoder.model_dump(mode="json")
+    for name in IDENTITY_FIELDS:
+        del encoder[name]
+    sections = {"encoder": encoder, "embed": {"dim": job.dim, "store_dtype": job.embed.store_dtype}}
+    inputs = {"model": job.source.identity, "adapter": job.source.adapter_identity or ""}
+    name = fingerprint("text_index", TEXT_INDEX, sections, inputs)
+    index = Partition(job.embeddings.root, "text_index", name, job.embeddings.date)
+    missing = frozenset(record.shard for record in records if record.quarantined)
+    return Night(index, job.corpus, job.embeddings, tuple(tasks), missing, {**sections, **inputs})
 
 
 def reasons_for(job: EmbedJob, config: Config, corpus: dict[str, Any], todo: list[str]) -> list[str]:

@@ -17,6 +17,8 @@ class Made:
     """Sums over the shards that a run made itself, those that it found finished left out."""
 
     num_rows: int = 0
+    num_texts: int = 0
+    """That the model read."""
     num_tokens: int = 0
     """Without padding."""
     flops: int = 0

@@ -15,21 +15,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from theta_ray.config import Embed, Encoder
+from theta_ray.encoder.earlier_texts import taken_rows
 from theta_ray.encoder.encoder import make_tokenizer
 from theta_ray.encoder.engine import choose_engine
 from theta_ray.encoder.precision import resolve_precision
 from theta_ray.encoder.processor import processor_name
 from theta_ray.encoder.shared import read_index, split_texts
 from theta_ray.encoder.source import ModelSource, resolve_model
-from theta_ray.encoder.stored import Stored, vector_difference
+from theta_ray.encoder.stored import Stored, read_stored, vector_difference
 from theta_ray.encoder.tokenize import Tokenizer
-from theta_ray.encoder.tokenized import ShardTask, TokenizedShard
+from theta_ray.encoder.tokenized import EarlierTexts, ShardTask, TokenizedShard
 from theta_ray.encoder.vllm_engine import vllm_version
 from theta_ray.errors import InputError, StageError
 from theta_ray.schemas import QUARANTINE, embeddings_schema
-from theta_ray.store import Partition, ShardWriter, read_shard
+from theta_ray.store import Partition, Record, ShardWriter, read_shard
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class EmbedJob:
     """Lease epoch of the run."""
     shared: str | None = None
     """Folder of the texts that several shards have (shared.py); None where each shard embeds all of its own."""
+
+    earlier: EarlierTexts | None = None
+    """Texts that earlier nights embedded (earlier_texts.py); None where there are none."""
 
     @property
     def quarantine(self) -> Partition:
@@ -90,7 +95,7 @@ def tokenize_shard(job: EmbedJob, task: ShardTask) -> TokenizedShard:
     columns = ["doc_id", "text"] if index is None else ["doc_id", "text", "text_hash"]
     table = read_shard(job.corpus, task.corpus_shard, columns=columns, row_groups=list(task.row_groups))
     read = time.perf_counter()
-    own, shared, text_of_row = split_texts(table, index)
+    own, shared, text_of_row = split_texts(table, index, taken_rows(job.earlier, task.shard))
     tokenizer = _tokenizer(job.encoder, job.source)
     loaded = time.perf_counter()
     sequences = tokenizer.encode(own)
@@ -119,9 +124,39 @@ class TextColumns:
     reasons: npt.NDArray[Any]
     """[N], why a vector cannot be stored, or an empty string."""
 
+    def followed_by(self, taken: pa.Table | None) -> TextColumns:
+        """These texts and then those that earlier nights embedded, as they are stored there."""
+        if taken is None:
+            return self
+        num_tokens = np.concatenate([self.num_tokens, taken["num_tokens"].to_numpy()])
+        reasons = np.concatenate([self.reasons, np.full(len(taken), "")])
+        return TextColumns(self.stored.followed_by(read_stored(taken)), num_tokens, reasons)
 
-def write_shard(job: EmbedJob, shard: TokenizedShard, texts: TextColumns, details: dict[str, Any]) -> Any:
-    """Put the quarantined rows and then the shard in place: rows in = rows out + quarantined. Its record."""
+
+def row_details(shard: TokenizedShard, texts: TextColumns, taken: pa.Table | None) -> dict[str, Any]:
+    """What the record of a shard says of its rows, and of the texts that earlier nights embedded."""
+    row_tokens = int(texts.num_tokens[shard.text_of_row].sum(dtype=np.int64))
+    details = {"num_rows_in": shard.task.num_rows, "num_row_tokens": row_tokens}
+    if taken is None:
+        return details
+    nights = {each["values"]: each["counts"] for each in taken["night"].value_counts().to_pylist()}
+    num_tokens = pc.sum(taken["num_tokens"]).as_py()
+    taken_over = {"num_taken_texts": len(taken), "num_taken_tokens": num_tokens}
+    return {**details, **taken_over, "taken_from": dict(sorted(nights.items()))}
+
+
+def write_shard(
+    job: EmbedJob, shard: TokenizedShard, texts: TextColumns, details: dict[str, Any], origin: dict[str, Any]
+) -> Record:
+    """Put the quarantined rows and then the shard in place: rows in = rows out + quarantined. Its record.
+
+    Args:
+        job: where it goes.
+        shard: its rows.
+        texts: of all its distinct texts.
+        details: for the record.
+        origin: what its last bits depend on, from `made_on`.
+    """
     reason_of_row = texts.reasons[shard.text_of_row]
     kept = np.flatnonzero(reason_of_row == "")
     bad = np.flatnonzero(reason_of_row != "")
@@ -146,7 +181,7 @@ def write_shard(job: EmbedJob, shard: TokenizedShard, texts: TextColumns, detail
         **texts.stored.take(text_of_kept).columns(),
         "num_tokens": pa.array(texts.num_tokens[text_of_kept], pa.int32()),
     }
-    with ShardWriter(job.embeddings, shard.task.shard, schema, made_on=made_on(job)) as writer:
+    with ShardWriter(job.embeddings, shard.task.shard, schema, made_on=origin) as writer:
         writer.write(pa.table(columns))
         return writer.publish(quarantined=counts, details=details, epoch=job.epoch, difference=vector_difference)
 
@@ -166,4 +201,5 @@ def made_on(job: EmbedJob) -> dict[str, Any]:
         "batch_tokens": job.batch_tokens,
         "threads": job.threads,
         "shared": job.shared,
+        **({"earlier": job.earlier.identity} if job.earlier else {}),
     }

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from theta_ray.encoder.devices import peak_of
+from theta_ray.encoder.earlier_texts import read_taken
 from theta_ray.encoder.encoder import TextEncoder, first_values, unit, vector_rules
 from theta_ray.encoder.engine import load_engine
 from theta_ray.encoder.exports import Export, Exports, TextVectors, Totals
@@ -25,7 +26,15 @@ from theta_ray.encoder.model import load_config, load_model
 from theta_ray.encoder.neighbours import MAX_TEXTS, evenly_spaced, measure_recall
 from theta_ray.encoder.probes import check_contract, check_probes
 from theta_ray.encoder.reference import Reference
-from theta_ray.encoder.shard import EmbedJob, TextColumns, source_on_this_node, tokenize_shard, write_shard
+from theta_ray.encoder.shard import (
+    EmbedJob,
+    TextColumns,
+    made_on,
+    row_details,
+    source_on_this_node,
+    tokenize_shard,
+    write_shard,
+)
 from theta_ray.encoder.source import num_parameters
 from theta_ray.encoder.stored import QUANTISED, Stored, mean_cosine, to_stored, vector_problems
 from theta_ray.encoder.timeline import Call
@@ -103,7 +112,7 @@ class ShardEmbedder:
         if (finished := self._finished(shard.task)) is not None:
             return finished
         seconds = dict(shard.seconds)
-        exports = self._exports.fetch(shard)
+        exports, taken = self._exports.fetch(shard), read_taken(self.job.earlier, shard.task.shard)
         with self._device:
             times = [began, was_read, time.time()]
             vectors, details = self._compute(shard, exports, seconds)
@@ -112,8 +121,8 @@ class ShardEmbedder:
         details |= checks | self._measure(vectors)
         times.append(time.time())
         seconds["check"] = times[-1] - times[-2]
-        columns = TextColumns(vectors.stored, vectors.num_tokens, vectors.reasons)
-        record = write_shard(self.job, shard, columns, details)
+        columns = TextColumns(vectors.stored, vectors.num_tokens, vectors.reasons).followed_by(taken)
+        record = write_shard(self.job, shard, columns, details | row_details(shard, columns, taken), made_on(self.job))
         times.append(time.time())
         seconds["write"] = times[-1] - times[-2]
         return {
@@ -161,9 +170,7 @@ class ShardEmbedder:
         compared = vectors if stored.store_dtype in QUANTISED else stored.restored()
         reasons = np.where(reasons == "", vector_problems(compared), reasons)
         reasons[made.too_large] = "out_of_memory"
-        row_tokens = int(made.num_tokens[shard.text_of_row].sum(dtype=np.int64))
-        details = {"num_rows_in": shard.task.num_rows, "num_row_tokens": row_tokens, **asdict(made.totals)}
-        return ShardVectors(full, vectors, stored, compared, made.num_tokens, reasons), details
+        return ShardVectors(full, vectors, stored, compared, made.num_tokens, reasons), asdict(made.totals)
 
     def _check(self, shard: TokenizedShard, vectors: ShardVectors) -> dict[str, Any]:
         """Compare with plain transformers, and with the whole model where the recipe takes the first layers only."""
@@ -183,7 +190,7 @@ class ShardEmbedder:
         lowest, compared = 1.0, 0
         for row, text in zip(shard.task.parity_rows, shard.parity_texts, strict=True):
             index = shard.text_of_row[row]
-            if reasons[index]:
+            if index >= len(reasons) or reasons[index]:  # the night that embedded a text has compared some of its own
                 continue
             ours, reference = vectors[index].astype(np.float64), self.reference.embed(text).double().numpy()
             cosine = float(ours @ reference / (np.linalg.norm(ours) * np.linalg.norm(reference)))
@@ -204,6 +211,8 @@ class ShardEmbedder:
         if job.encoder.num_layers is None or not shard.task.compares_layers:
             return None
         sound = sound[sound < shard.sequences.num_texts]  # the tokens of shared texts are not here
+        if not len(sound):
+            return None
         texts = sound[evenly_spaced(len(sound), LAYER_ROWS)]
         whole = job.encoder.model_copy(update={"num_layers": None})
         encoder = TextEncoder(whole, self._full_width, self.source, device=job.device)

@@ -29,7 +29,7 @@ from theta_ray.manifest import manifest_digest
 from theta_ray.objects import READERS, read_bytes
 from theta_ray.progress import Progress
 from theta_ray.steps import reached
-from theta_ray.store import METADATA_KEY, Partition, canonical_json, create_same, read_shard
+from theta_ray.store import METADATA_KEY, Partition, canonical_json, create_same, digest_of, read_shard
 from theta_ray.tasks import map_tasks
 
 MIN_SHARE = 0.05
@@ -73,7 +73,7 @@ class Sharing:
     """Whether the shards of a corpus version share texts, as its embeddings' manifest says."""
 
     folder: str | None
-    """12 hex digits of the corpus manifest, below `shared/`; None where nothing is shared."""
+    """12 hex digits of the corpus manifest and the earlier nights, below `shared/`; None where nothing is shared."""
     finding: str
 
     def facts(self) -> dict[str, Any]:
@@ -82,7 +82,11 @@ class Sharing:
 
 
 def plan_sharing(
-    places: tuple[Partition, Partition], corpus: dict[str, Any], tasks: list[ShardTask], resources: Resources
+    places: tuple[Partition, Partition],
+    corpus: dict[str, Any],
+    tasks: list[ShardTask],
+    resources: Resources,
+    earlier: str = "",
 ) -> Sharing:
     """Find the texts that shards have in common and write an index for each, where that saves enough.
 
@@ -91,6 +95,7 @@ def plan_sharing(
         corpus: manifest of the corpus version.
         tasks: all shards of that version, finished ones as well.
         resources: where its hashes are read.
+        earlier: identity of the earlier nights whose texts are taken over, and so are not shared.
     """
     num_rows = int(corpus["num_rows"])
     # the manifest bounds it from above: repeats within a shard count here as well
@@ -106,7 +111,7 @@ def plan_sharing(
     share = num_saved / sum(len(keys) for keys in keys_of_shards)
     if share < MIN_SHARE:
         return Sharing(None, f"{share:.1%} of texts repeat one of another shard, below {MIN_SHARE:.0%}")
-    folder = manifest_digest(corpus)[:12]
+    folder = digest_of([manifest_digest(corpus), earlier])[:12] if earlier else manifest_digest(corpus)[:12]
     _write_indexes((places[1], folder), tasks, owned)
     return Sharing(folder, f"{share:.1%} of texts repeat one of another shard")
 
@@ -200,27 +205,36 @@ def read_index(embeddings: Partition, folder: str, shard: str) -> Index:
     return Index(identity["corpus_shard"], tuple(identity["row_groups"]), keys, owners)
 
 
-def split_texts(table: pa.Table, index: Index | None) -> tuple[list[str], SharedTexts, npt.NDArray[np.int32]]:
+def split_texts(
+    table: pa.Table, index: Index | None, taken: npt.NDArray[np.int32] | None = None
+) -> tuple[list[str], SharedTexts, npt.NDArray[np.int32]]:
     """The distinct texts of some rows that no other shard has, those that others may have, and the text of each row.
 
-    Both in the order in which they first occur; those that others may have are numbered after the rest.
+    Each in the order in which they first occur; those that others may have are numbered after the rest, and those
+    that earlier nights embedded, which are not returned, after both.
 
     Args:
         table: columns `text` and, with an index, `text_hash`.
         index: absent where nothing is shared.
+        taken: first rows of the texts that earlier nights embedded, ascending; absent: of none.
     """
     # The exact text, not its normalised hash: a cased model tells "US" from "us".
     texts = table.column("text").combine_chunks().dictionary_encode()
     distinct, text_of_row = texts.dictionary.to_pylist(), texts.indices.to_numpy().astype(np.int32)
-    if index is None or not len(index.keys):
+    is_sharing = index is not None and len(index.keys) > 0
+    if not is_sharing and taken is None:
         return distinct, SharedTexts(), text_of_row
-    _, first_rows = np.unique(text_of_row, return_index=True)
-    keys = to_keys(table.column("text_hash"))[first_rows]
-    places = np.searchsorted(index.keys, keys).clip(max=len(index.keys) - 1)
-    is_shared = index.keys[places] == keys
-    order = np.argsort(is_shared, kind="stable")
+    kinds, places = np.zeros(len(distinct), np.int8), np.zeros(len(distinct), np.int64)
+    if index is not None and is_sharing:
+        _, first_rows = np.unique(text_of_row, return_index=True)
+        keys = to_keys(table.column("text_hash"))[first_rows]
+        places = np.searchsorted(index.keys, keys).clip(max=len(index.keys) - 1)
+        kinds[index.keys[places] == keys] = 1
+    if taken is not None:
+        kinds[text_of_row[taken]] = 2
+    order = np.argsort(kinds, kind="stable")
     numbers = np.empty(len(order), np.int32)
     numbers[order] = np.arange(len(order), dtype=np.int32)
-    own, shared = np.split(order, [np.count_nonzero(~is_shared)])
-    owners = tuple(index.owners[place] for place in places[shared])
+    own, shared = (np.flatnonzero(kinds == kind) for kind in (0, 1))
+    owners = tuple(index.owners[place] for place in places[shared]) if index is not None else ()
     return [distinct[i] for i in own], SharedTexts(tuple(distinct[i] for i in shared), owners), numbers[text_of_row]

@@ -57,6 +57,12 @@ class Stored:
         """The vectors of these rows, one after another."""
         return Stored(self.store_dtype, self.values[rows], None if self.scale_N is None else self.scale_N[rows])
 
+    def followed_by(self, other: Stored) -> Stored:
+        """These vectors and then others of the same form."""
+        scales = None if self.scale_N is None or other.scale_N is None else [self.scale_N, other.scale_N]
+        scale_N = None if scales is None else np.concatenate(scales)
+        return Stored(self.store_dtype, np.concatenate([self.values, other.values]), scale_N)
+
     def columns(self) -> dict[str, pa.Array]:
         """The columns of the table that hold them."""
         flat = pa.array(self.values.reshape(-1))
@@ -87,10 +93,15 @@ def to_stored(vectors_ND: Vectors, store_dtype: str) -> Stored:
 
 def read_vectors(table: pa.Table) -> Vectors:
     """[rows, D] float32 vectors of rows of an embeddings table, however it stores them (see `Stored.restored`)."""
+    return read_stored(table).restored()
+
+
+def read_stored(table: pa.Table) -> Stored:
+    """The vectors of rows of an embeddings table as they are stored."""
     column = table.column("embedding").combine_chunks()
     values = column.flatten().to_numpy().reshape(-1, column.type.list_size)
     scale_N = table.column("scale").to_numpy() if "scale" in table.column_names else None
-    return Stored("binary" if values.dtype == np.uint8 else str(values.dtype), values, scale_N).restored()
+    return Stored("binary" if values.dtype == np.uint8 else str(values.dtype), values, scale_N)
 
 
 def vector_problems(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.str_]:

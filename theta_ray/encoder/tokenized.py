@@ -56,15 +56,25 @@ class SharedTexts:
 
 
 @dataclass(frozen=True)
+class EarlierTexts:
+    """Where the workers of a run find the vectors of texts that earlier nights embedded (earlier_texts.py)."""
+
+    folder: str
+    num_files: int
+    identity: str
+    """12 hex digits over what those nights had indexed."""
+
+
+@dataclass(frozen=True)
 class TokenizedShard:
     """A shard between its CPU and its GPU half."""
 
     task: ShardTask
     doc_ids: pa.Array
     text_of_row: npt.NDArray[np.int32]
-    """Which distinct text each row has: those of `sequences` come first, then `shared.texts`."""
+    """Which distinct text each row has: those of `sequences` come first, then `shared.texts`, then earlier nights'."""
     sequences: TokenSequences
-    """Of the texts that no other shard has."""
+    """Of the texts that no other shard has, and no earlier night."""
     parity_texts: tuple[str, ...]
     """The texts of `task.parity_rows`."""
     seconds: dict[str, float] = field(default_factory=dict)

@@ -21,6 +21,13 @@ class Work:
     worker_seconds: dict[str, float] = field(default_factory=dict)
     num_shards: int = 0
     num_made: int = 0
+    """With the model."""
+    num_carried: int = 0
+    """Copied from the night before."""
+    num_assembled: int = 0
+    """Made of vectors that earlier nights have stored."""
+    earlier: str = ""
+    """What was found of earlier nights; empty where there is none."""
     made: Made = field(default_factory=Made)
     peaks: list[Peak] = field(default_factory=list)
     """Of the device of each shard that was made."""
@@ -39,6 +46,7 @@ class Work:
         self.kernels.add(json.dumps(receipt["kernels"], sort_keys=True))
         self.calls.append(Call(**receipt["call"]))
         self.made.num_rows += record.num_rows
+        self.made.num_texts += record.details["num_texts"]
         self.made.num_tokens += record.details["num_tokens"]
         self.made.flops += record.details["model_flops"]
         self.made.bytes_read += receipt["bytes_read"]
