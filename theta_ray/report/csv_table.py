@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 # A spreadsheet takes what begins so, or so behind white space, for something to compute (OWASP, CSV injection).
@@ -27,11 +28,14 @@ def safe_cell(cell: Cell) -> Cell:
     if not isinstance(cell, str):
         return "" if cell is None else cell
     # other controls would end a cell early in some programs
-    text = "".join(char if char.isprintable() or char in "\t\n\r\xa0" else "\ufffd" for char in cell)
-    bare = text.lstrip()
-    # strip() takes NBSP and line breaks away as well; a tab or a line break in front alone is already suspicious
-    begins = bare.startswith(FORMULA) or text[:1] in ("\t", "\r", "\n")
+    text = "".join(char if _is_kept(char) else "\ufffd" for char in cell)
+    # lstrip takes NBSP and line breaks away as well; a tab or a line break in front alone is already suspicious
+    begins = text.lstrip().startswith(FORMULA) or text[:1] in ("\t", "\r", "\n")
     return f"'{text}" if begins else text
+
+
+def _is_kept(char: str) -> bool:
+    return char.isprintable() or char in "\t\n\r" or unicodedata.category(char) == "Zs"
 
 
 def csv_link(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

@@ -149,7 +149,7 @@ def hours_figure(network: NetworkFacts) -> Figure | None:
         reading="Each bar is the share of all posts and comments that begin in an hour of the day, in UTC.",
         svg=hours_chart(Words("When people write", said), network.hours),
         table="network_curves",
-        defined="hour_entropy",
+        defined="hour",
         download=Download.of("hours", ("hour_utc", "events"), list(enumerate(network.hours))),
     )
 

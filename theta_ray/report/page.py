@@ -239,7 +239,7 @@ def _definitions(facts: Facts) -> Iterator[tuple[str, str, str]]:
     if facts.network is None:
         return
     stats = [facts.network.stats, *(graph.stats for graph in facts.network.graphs)]
-    for name in (*BY_ITSELF, *BESIDE_CHANCE, *OF_PEOPLE, "hour_entropy"):
+    for name in (*BY_ITSELF, *BESIDE_CHANCE, *OF_PEOPLE):
         known = next((each[name] for each in stats if name in each), None)
         if known is not None:
             yield name, statistic_name(name), known.definition

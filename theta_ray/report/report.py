@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ import pyarrow as pa
 from theta_ray.config import Config
 from theta_ray.config_report import Report
 from theta_ray.corpus import prepare
+from theta_ray.corpus.survey import Survey
 from theta_ray.encoder import embed
 from theta_ray.errors import InputError, StageError
 from theta_ray.lease import Lease, holding
@@ -31,7 +32,7 @@ from theta_ray.objects import open_filesystem
 from theta_ray.report.before import tables_before
 from theta_ray.report.gather import gather
 from theta_ray.report.page import made_with, render
-from theta_ray.report.tables import Committed, find_tables, partitions_of
+from theta_ray.report.tables import Committed, committed_of, partitions_of
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
 from theta_ray.runtime import cluster
 from theta_ray.stale import against_other_fingerprints
@@ -55,6 +56,8 @@ class ReportJob:
     settings: Report
     tables: Mapping[str, Committed]
     before: Mapping[str, Committed] | None
+    missing: tuple[str, ...] = ()
+    """Tables that the recipe describes and that are not committed."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -73,8 +76,13 @@ class ReportJob:
 
 def partition_of(config: Config, day: str) -> Partition:
     """The partition of a day's page, committed or not."""
-    inputs = {partition.table: partition.fingerprint for partition in partitions_of(config, day)}
-    return Partition(config.root, STAGE, fingerprint(STAGE, SCHEMA, config.sections(STAGE), inputs), day)
+    return _partition(config, list(partitions_of(config, day)))
+
+
+def _partition(config: Config, places: Sequence[Partition]) -> Partition:
+    inputs = {place.table: place.fingerprint for place in places}
+    name = fingerprint(STAGE, SCHEMA, config.sections(STAGE), inputs)
+    return Partition(config.root, STAGE, name, places[0].date)
 
 
 def make_job(config: Config, day: str) -> ReportJob:
@@ -83,11 +91,13 @@ def make_job(config: Config, day: str) -> ReportJob:
     Raises:
         InputError: there is no corpus.
     """
-    tables = find_tables(config, day)
+    places = list(partitions_of(config, day))
+    tables = committed_of(places)
     if "corpus" not in tables:
-        missing = next(iter(partitions_of(config, day)))
-        raise InputError(f"{missing.path}: not committed; run jobs/prepare.py for {day} first")
-    return ReportJob(partition_of(config, day), config.recipe.report, tables, tables_before(config, day, tables))
+        raise InputError(f"{places[0].path}: not committed; run jobs/prepare.py for {day} first")
+    missing = tuple(place.table for place in places if place.table not in tables)
+    before = tables_before(config, day, tables)
+    return ReportJob(_partition(config, places), config.recipe.report, tables, before, missing)
 
 
 def plan(config: Config, day: str) -> Plan:
@@ -112,8 +122,18 @@ def plan(config: Config, day: str) -> Plan:
     return Plan(steps, {**recipe, **config.sections(STAGE)})
 
 
-def run(config: Config, day: str) -> RunCard:
+def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
+    """The newest page, where it is of the tables of now; None where `run` has something to do."""
+    return None if prepare.committed(config, day, found) is None else _committed(make_job(config, day))
+
+
+def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     """Commit the page of a day, whose tables are made first where they are missing.
+
+    Args:
+        config: recipe, resources and root.
+        day: YYYY-MM-DD.
+        found: what `look` has found a moment ago; absent: look now.
 
     Raises:
         InputError: there is no corpus, and the recipe says that nothing is made.
@@ -121,7 +141,7 @@ def run(config: Config, day: str) -> RunCard:
         ConflictError: another run holds the partition and the resources say not to wait.
     """
     with cluster(config.resources):
-        made = [stage.run(config, day) for stage in _stages(config)]
+        made = [stage.run(config, day, found) for stage in _stages(config)]
         card = write(config, day)
     card.upstream = [each for run in made for each in (*run.upstream, run) if each.status == "committed"]
     return card
@@ -161,8 +181,8 @@ def _committed(job: ReportJob) -> dict[str, Any] | None:
 
 def _make(config: Config, job: ReportJob, lease: Lease) -> RunCard:
     phases = Phases()
-    for table in sorted({place.table for place in partitions_of(config, job.report.date)} - job.tables.keys()):
-        logger.info("%s: table %s is not committed; the page says how to make it", STAGE, table)
+    if job.missing:
+        logger.info("%s: without %s; the page says how to make them", STAGE, ", ".join(job.missing))
     with phases.measure("gather"):
         facts = gather(config, job.tables, job.before, Executor(STAGE, config.resources, lease.check))
     with phases.measure("render"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,12 @@ class Committed:
 
 def find_tables(config: Config, day: str) -> dict[str, Committed]:
     """The newest versions of all tables that the recipe names and that are committed for the day, by table."""
-    found = {partition.table: (partition, read_manifest(partition)) for partition in partitions_of(config, day)}
+    return committed_of(partitions_of(config, day))
+
+
+def committed_of(partitions: Iterable[Partition]) -> dict[str, Committed]:
+    """The newest versions of those of some partitions that are committed, by table."""
+    found = {partition.table: (partition, read_manifest(partition)) for partition in partitions}
     return {
         table: Committed(partition, manifest) for table, (partition, manifest) in found.items() if manifest is not None
     }
@@ -54,11 +59,16 @@ def partitions_of(config: Config, day: str) -> Iterator[Partition]:
     from theta_ray.encoder.job import make_job as embed_job
     from theta_ray.network.analyze_network import make_job as network_job
 
-    yield partition_of(config, day)
-    yield embed_job(config, day).embeddings
-    if config.recipe.cluster is not None:
-        from theta_ray.topics.label_topics import make_job as topics_job
+    corpus = partition_of(config, day)
+    yield corpus
+    if config.recipe.cluster is None:
+        yield embed_job(config, day).embeddings
+    else:
+        from theta_ray.topics.cluster import make_job as cluster_job
+        from theta_ray.topics.label_topics import job_of
 
-        topics = topics_job(config, day)
+        made = cluster_job(config, day)
+        yield made.embeddings
+        topics = job_of(config, corpus, made.centroids, made.assignments)
         yield from (topics.centroids, topics.assignments, topics.topics, topics.topic_counts)
     yield from network_job(config, day).tables.values()

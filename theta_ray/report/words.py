@@ -86,6 +86,8 @@ DEFINITIONS = {
     "without directions both are the same.",
     "lorenz": "The share of all posts, comments or scores that the least active share of people have together (Lorenz "
     "1905). Gini: 0 where all have the same, 1 where one has all.",
+    "hour": "Of events with a time, on days that are observed from their first hour to the last, those that begin in "
+    "each hour of the day (UTC).",
     "degree": "Ties of a person. The chart shows the share of people with so many or more, both axes logarithmic, with "
     "the tails of a power law and a lognormal fitted to it (Clauset, Shalizi and Newman 2009).",
     "topic_by_community": "log2 of documents of a topic in a community over those expected were topics the same in all "
