@@ -15,12 +15,12 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from theta_ray.config import CleanUp, Config
+from theta_ray.config import Config
 from theta_ray.errors import ConflictError
 from theta_ray.lease import holding, is_held, store_now
 from theta_ray.manifest import list_versions, read_manifest
@@ -31,6 +31,8 @@ from theta_ray.store import Partition
 
 logger = logging.getLogger(__name__)
 MAX_SHOWN = 10
+# Of adapters that were trained on documents deleted since (nightly/forget.py).
+MARKS = "contains_deleted/"
 Version = tuple[str, str, str, int]  # table, fingerprint, date, version
 
 
@@ -104,21 +106,31 @@ def run(config: Config, day: str) -> Report:
     if not config.recipe.clean_up.remove:
         return report
     done = Report(day, removed=True, held=report.held)
-    for partition in _partitions(config.root):
+    for partition in partitions_below(config.root):
         if partition.path not in report.objects:
             continue
         resources = config.resources.model_copy(update={"on_conflict": "fail"})
         try:
-            with holding(_owner(partition), resources, shareable=False):
+            with holding(owner_of(partition), resources, shareable=False):
                 # looked at again: what was to go may have been named by a version since
-                objects = _removable(partition, config.recipe.clean_up, _retained(config), store_now(config.root))
-                for found in sorted(objects, key=_order):
-                    remove(partition.at(found.name))
+                objects = removable(partition, _retained(config), _oldest(config))
+                remove_objects(partition, objects)
                 done.objects[partition.path] = objects
         except ConflictError:
             done.held.append(partition.path)
     done.uploads = _abort_uploads(config, report.uploads)
     return done
+
+
+def remove_objects(partition: Partition, objects: Iterable[Found]) -> None:
+    """Remove objects of a partition whose lease is held."""
+    for found in sorted(objects, key=_order):
+        remove(partition.at(found.name))
+
+
+def _oldest(config: Config) -> datetime:
+    """What is younger stays."""
+    return store_now(config.root) - timedelta(hours=config.recipe.clean_up.min_age_hours)
 
 
 def _order(found: Found) -> tuple[int, str]:
@@ -128,20 +140,21 @@ def _order(found: Found) -> tuple[int, str]:
 
 def _survey(config: Config, day: str) -> Report:
     report, retained = Report(day, removed=False), _retained(config)
-    partitions = list(_partitions(config.root))
-    now = store_now(config.root) if partitions else datetime.now(UTC)
+    partitions = list(partitions_below(config.root))
+    oldest = _oldest(config) if partitions else datetime.now(UTC)
     for partition in partitions:
-        if is_held(_owner(partition)):
+        if is_held(owner_of(partition)):
             report.held.append(partition.path)
             continue
-        objects = _removable(partition, config.recipe.clean_up, retained, now)
+        objects = removable(partition, retained, oldest)
         if objects:
             report.objects[partition.path] = objects
     report.uploads = [key for key, _ in _old_uploads(config)]
     return report
 
 
-def _partitions(root: str) -> Iterator[Partition]:
+def partitions_below(root: str) -> Iterator[Partition]:
+    """All days of all tables, committed or not."""
     for table in KEYS:
         for name in list_names(join(root, table)):
             for day in list_names(join(root, table, name)):
@@ -149,7 +162,7 @@ def _partitions(root: str) -> Iterator[Partition]:
                     yield Partition(root, table, name, day.removeprefix("dt="))
 
 
-def _owner(partition: Partition) -> Partition:
+def owner_of(partition: Partition) -> Partition:
     """The partition whose lease guards this one: rejected rows are written by the run that rejects them."""
     if partition.table != "quarantine":
         return partition
@@ -163,7 +176,7 @@ def _retained(config: Config) -> dict[Version, dict[str, Any]]:
     kept: dict[Version, dict[str, Any]] = {}
     waiting = [
         (partition, version)
-        for partition in _partitions(config.root)
+        for partition in partitions_below(config.root)
         for version in list_versions(partition)[-config.recipe.clean_up.keep_versions :]
     ]
     while waiting:
@@ -182,28 +195,29 @@ def _retained(config: Config) -> dict[Version, dict[str, Any]]:
     return kept
 
 
-def _removable(
-    partition: Partition, settings: CleanUp, retained: dict[Version, dict[str, Any]], now: datetime
+def removable(
+    partition: Partition, retained: dict[Version, dict[str, Any]], oldest: datetime | None = None
 ) -> list[Found]:
-    """Objects of a partition that no retained version names, and that are old enough."""
-    mine = {key[3]: manifest for key, manifest in retained.items() if key[:3] == _key(partition)}
+    """Objects of a partition that no retained version names, and that are old enough; None: of any age."""
+    mine = {key[3]: manifest for key, manifest in retained.items() if key[:3] == key_of(partition)}
     named = {f"{folder}/{version:08d}.json" for version in mine for folder in ("manifests", "run_cards")}
     for manifest in mine.values():
         named |= set(manifest.get("files", ()))  # of the adapter table, which has no shards
         for shard in manifest["shards"]:
             named |= {f"{shard['shard']}.parquet", f"records/{shard['shard']}.json"}
-    found = list(_list(partition.path))
+    found = list(list_objects(partition.path))
     epochs = sorted(each.name for each in found if re.fullmatch(r"lease/\d{8}\.json", each.name))
     named |= {each.name for each in found if epochs and each.name.startswith(epochs[-1].removesuffix("json"))}
-    oldest = now - timedelta(hours=settings.min_age_hours)
-    return [each for each in found if each.name not in named and each.modified < oldest]
+    left = [each for each in found if each.name not in named and not each.name.startswith(MARKS)]
+    return [each for each in left if oldest is None or each.modified < oldest]
 
 
-def _key(partition: Partition) -> tuple[str, str, str]:
+def key_of(partition: Partition) -> tuple[str, str, str]:
+    """Table, fingerprint and date."""
     return partition.table, partition.fingerprint, partition.date
 
 
-def _list(folder: str) -> Iterator[Found]:
+def list_objects(folder: str) -> Iterator[Found]:
     """Every object below a folder."""
     fs, path = open_filesystem(folder)
     with access(folder):
@@ -229,7 +243,7 @@ def _old_uploads(config: Config) -> Iterator[tuple[str, str]]:
     bucket, _, prefix = path.partition("/")
     with access(config.root):
         found = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix)
-    oldest = store_now(config.root) - timedelta(hours=config.recipe.clean_up.min_age_hours)
+    oldest = _oldest(config)
     for upload in found.get("Uploads") or ():
         if upload["Initiated"].astimezone(UTC) < oldest:
             yield upload["Key"], upload["UploadId"]

@@ -29,6 +29,8 @@ Step = Literal[
     "step_taken",  # adapter only: a worker has taken an optimizer step
     "checkpoint_created",  # adapter only: a later run would go on from here
     "all_done",  # every record is there, the manifest is not
+    "tables_made_again",  # deletions only: one stage of a day has its version without them, the old one is there
+    "objects_removed",  # deletions only: one partition holds its newest version alone
     "manifest_created",  # readers see the table; run card and clean-up of staging are to come
 ]
 

@@ -69,6 +69,14 @@ class Tombstones:
         """For each id whether it was deleted."""
         return self._are_in([digest_of_id(doc_id) for doc_id in doc_ids.to_pylist()])
 
+    def has_digests(self, digests: list[bytes]) -> NDArray[np.bool_]:
+        """For each digest whether its id was deleted."""
+        return self._are_in(digests)
+
+    def with_those(self, other: Tombstones) -> Tombstones:
+        """The ids of both."""
+        return Tombstones("", np.union1d(self.digests, other.digests))
+
     def _are_in(self, digests: list[bytes]) -> NDArray[np.bool_]:
         if not len(self) or not digests:
             return np.zeros(len(digests), bool)
@@ -98,10 +106,32 @@ def read_list(uri: str) -> Tombstones:
     Raises:
         InputError: no such file, no list of ids, or a line that is no id.
     """
+    return Tombstones("", _sorted(b"".join(_read(file) for file in _found(uri))))
+
+
+def read_ids(uri: str) -> Iterator[str]:
+    """The ids themselves of one file anywhere, where they must be looked for as they are written.
+
+    Raises:
+        InputError: no such file, no list of ids, or a line that is no id.
+    """
+    for file in _found(uri):
+        for row in _ids(file):
+            yield _checked(file, row)
+
+
+def _found(uri: str) -> list[File]:
     files = list(find_files(uri))
     if not files:
         raise InputError(f"{uri}: no such file; give the list of deleted ids as an absolute path or URI")
-    return Tombstones("", _sorted(b"".join(_read(file) for file in files)))
+    return files
+
+
+def _checked(file: File, row: Found) -> str:
+    if isinstance(row, Rejected):
+        reason = f"{row.reason} {escaped(row.detail)}".rstrip()
+        raise InputError(f"{escaped(file.uri)}#{row.place}: is no id ({reason}); mend the list of deleted ids")
+    return row[1]
 
 
 def _sorted(digests: bytes) -> NDArray[np.bytes_]:
@@ -115,13 +145,7 @@ def _read(file: File) -> bytes:
         if len(data) % DIGEST_BYTES:
             raise InputError(f"{escaped(file.uri)}: is damaged; run jobs/forget.py with the ids again, then remove it")
         return data
-    digests = bytearray()
-    for row in _ids(file):
-        if isinstance(row, Rejected):
-            reason = f"{row.reason} {escaped(row.detail)}".rstrip()
-            raise InputError(f"{escaped(file.uri)}#{row.place}: is no id ({reason}); mend the list of deleted ids")
-        digests += digest_of_id(row[1])
-    return bytes(digests)
+    return b"".join(digest_of_id(_checked(file, row)) for row in _ids(file))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,118 @@
+"""A small root with every table, whose threads, hubs and representatives can be deleted, for tests of `forget`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tests.clustered import TOPICS, texts_of
+from tests.networks import QUICK
+from theta_ray.config import Config, Recipe, Resources
+from theta_ray.manifest import read_manifest
+from theta_ray.network import analyze_network
+from theta_ray.store import Partition, read_shard
+from theta_ray.topics import label_topics
+from theta_ray.training import mine_pairs
+
+DAYS = ("2026-01-01", "2026-01-02")
+COLUMNS = {
+    "text": "text",
+    "doc_id": "id",
+    "author_id": "user",
+    "context_id": "thread",
+    "parent_id": "parent",
+    "parent_author_id": "parent_user",
+    "created_at": "time",
+    "label": "label",
+    "links": "links",
+}
+FIRST_ID, PER_THREAD = 1445880548472328193, 8
+
+
+def id_of(day: int, number: int) -> str:
+    """As long as those of a platform."""
+    return str(FIRST_ID + 10_000 * day + number)
+
+
+def records_of(day: int, count: int) -> list[dict[str, Any]]:
+    """Posts in threads of eight, each an answer to the one before; the sixth links to the first."""
+    texts = texts_of(sorted(TOPICS), count, seed=day)
+    records = []
+    for number, text in enumerate(texts):
+        first, place = number - number % PER_THREAD, number % PER_THREAD
+        parent = number - 1 if place else None
+        records.append(
+            {
+                "id": id_of(day, number),
+                "text": f"{text} number {day}x{number}",
+                "user": f"user{number % 11}",
+                "thread": id_of(day, first),
+                "parent": None if parent is None else id_of(day, parent),
+                "parent_user": None if parent is None else f"user{parent % 11}",
+                "time": f"{DAYS[day]}T{number % 24:02d}:00:00Z",
+                "label": sorted(TOPICS)[number % len(TOPICS)],
+                "links": [f"https://example.org/posts/{id_of(day, first)}"] if place == 5 else [],
+            }
+        )
+    return records
+
+
+def write_days(folder: Path, days: list[list[dict[str, Any]]]) -> None:
+    """One raw file a day."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for day, records in zip(DAYS, days, strict=False):
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        (folder / f"raw-{day}.jsonl").write_text(lines, encoding="utf-8")
+
+
+def recipe_of(folder: Path, model: Path) -> dict[str, Any]:
+    """A recipe with every section that makes a table."""
+    source = {"reader": "jsonl", "path": str(folder / "raw-{date}.jsonl"), "columns": COLUMNS}
+    return {
+        "name": "test",
+        "corpus": {"inputs": [source], "language": "none", "authors": "pseudonym", "shard_bytes": 12_000},
+        "encoder": {"model": str(model), "pooling": "mean"},
+        "embed": {"store_dtype": "float32"},
+        "cluster": {"num_clusters": len(TOPICS)},
+        "pairs": {"kind": "label"},
+        "network": QUICK,
+    }
+
+
+def config_of(folder: Path, model: Path, **forget: Any) -> Config:
+    """The configuration over `write_days`, in this process."""
+    recipe = Recipe.model_validate({**recipe_of(folder, model), "forget": forget})
+    resources = Resources(executor="local", threads_per_actor=1)
+    return Config(recipe=recipe, resources=resources, root=str(folder / "root"))
+
+
+def make_all(config: Config) -> None:
+    """Every table of both days."""
+    for day in DAYS:
+        label_topics.run(config, day)
+        mine_pairs.run(config, day)
+        analyze_network.run(config, day)
+
+
+def tables_of(config: Config, day: str) -> dict[str, Partition]:
+    """The partitions of a day."""
+    topics = label_topics.make_job(config, day)
+    embeddings = Partition(config.root, "embeddings", _only(config, "embeddings"), day)
+    found = {each.table: each for each in (topics.corpus, topics.assignments, topics.centroids, topics.topics)}
+    found |= {"embeddings": embeddings, "pairs": mine_pairs.make_job(config, day).partition}
+    return found | analyze_network.make_job(config, day).tables
+
+
+def _only(config: Config, table: str) -> str:
+    (name,) = (path.name for path in Path(config.root, table).iterdir())
+    return name
+
+
+def rows_of(partition: Partition) -> pa.Table:
+    """The newest version."""
+    manifest = read_manifest(partition)
+    assert manifest is not None
+    return pa.concat_tables([read_shard(partition, shard["shard"]) for shard in manifest["shards"]])

@@ -1,0 +1,213 @@
+"""Stage `forget`: deleted documents leave every table, every version and every object below the root.
+
+1. Their ids become a tombstone: an object of digests that is created once and wins forever (corpus/tombstones.py).
+2. Every object with ids is searched, on the cluster, whatever recipe made it (forget_scan.py).
+3. Adapters that were trained on such documents are marked; no table brings a document back out of a model.
+4. Each day that holds some, or was made from what does (forget_places.py), is made again by the stages that made it: a
+   deletion is an input like any other, and other documents keep their vectors, clusters, topics and pairs.
+5. What the new versions do not name is removed at once, whatever its age (forget_day.py).
+6. A report says what went, and what no job here can reach.
+
+A killed run is run again. `forget.verify=true` deletes nothing and searches everything (verify.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from theta_ray.clean_up import MARKS, partitions_below
+from theta_ray.config import Config
+from theta_ray.corpus import staging, tombstones
+from theta_ray.corpus.tombstones import DIGEST_BYTES, DIGESTS, FOLDER, Tombstones
+from theta_ray.errors import InputError
+from theta_ray.manifest import read_manifest
+from theta_ray.nightly import compliance, verify
+from theta_ray.nightly.forget_day import Removed, bring_up_to_date, raw_files, remove_all, remove_old
+from theta_ray.nightly.forget_places import find_affected, has_inputs, inputs_of, stages_of
+from theta_ray.nightly.forget_report import DELETIONS, Finding, find_report, save_finding, save_report
+from theta_ray.nightly.forget_scan import Held, scan
+from theta_ray.objects import join
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard
+from theta_ray.runtime import cluster
+from theta_ray.store import Partition, canonical_json, create_same, digest_of
+from theta_ray.tasks import Executor
+
+logger = logging.getLogger(__name__)
+STAGE = "forget"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search of the whole root has found."""
+
+    held: dict[Partition, dict[str, Held]]
+    """By partition and object."""
+    affected: set[Partition]
+    """These partitions, and all that was made from them."""
+
+    def of_newest(self, partition: Partition) -> Held:
+        """What the newest version of a partition holds."""
+        manifest = read_manifest(partition)
+        names = {f"{shard['shard']}.parquet" for shard in manifest["shards"]} if manifest else set()
+        return sum((held for name, held in self.held.get(partition, {}).items() if name in names), Held())
+
+    def digests(self) -> frozenset[bytes]:
+        """Of all deleted ids that are anywhere."""
+        return frozenset().union(*(held.digests for objects in self.held.values() for held in objects.values()))
+
+
+def plan(config: Config, day: str) -> Plan:
+    """What would be removed, by a search in this process; the ids become no tombstone yet."""
+    if config.recipe.forget.verify:
+        return verify.plan(config, day)
+    asked = _asked(config)
+    deleted = asked if not config.recipe.forget.ids else asked.with_those(tombstones.read(config.root))
+    alone = Executor(STAGE, config.resources.model_copy(update={"executor": "local"}), lambda: None)
+    found = _search(config, deleted, alone)
+    figures = {"requested": len(asked), "found": len(found.digests()), "partitions": len(found.affected)}
+    days = sorted({each.date for each in found.affected})
+    reasons = [f"{each.table}/{each.fingerprint} {each.date}" for each in sorted(found.affected, key=_by_day)]
+    status = f"would run for {', '.join(days)}" if days else "nothing to do"
+    return Plan([PlanStep(STAGE, config.root, status, figures, reasons)], config.sections("forget"))
+
+
+def run(config: Config, day: str) -> RunCard:
+    """Forget what the recipe's lists name, or verify that it is forgotten.
+
+    Raises:
+        InputError: a list is missing or is none; or, after all that this recipe can do, other tables hold some still.
+        ConflictError: another run is at work there, and the resources say not to wait.
+        StageError: `verify` has found something.
+    """
+    if config.recipe.forget.verify:
+        return verify.run(config, day)
+    phases = Phases()
+    with phases.measure("read ids"):
+        asked = _asked(config)
+        request = _keep(config, asked)
+    with cluster(config.resources):
+        executor = Executor(STAGE, config.resources, lambda: None)
+        with phases.measure("search"):
+            deleted = tombstones.read(config.root)
+            found = _search(config, deleted, executor)
+        number, finding = find_report(config.root, request)
+        if not found.affected and finding is None and number > 1:
+            return _card(config, day, (request, number - 1), {"requested": len(asked)}, status="nothing to do")
+        if finding is None:
+            finding = _finding(found, asked)
+            save_finding(config.root, request, number, finding)
+        adapters = _mark_adapters(config, found, request)
+        removed, remaining = Removed(), list[Partition]()
+        with phases.measure("days"):
+            for each in sorted({partition.date for partition in found.affected}):
+                remaining += _forget_day(config, each, found, removed)
+    if found.affected:
+        staging.remove(join(config.root, compliance.FOLDER))  # lists of ids, which are written again when asked for
+    raw = sorted({file for each in finding.days for file in raw_files(config, each)})
+    figures = finding.figures() | removed.figures() | {"adapters_marked": len(adapters)}
+    told = {"adapters": adapters, "raw_files": raw, "remaining": [each.path for each in remaining]}
+    if remaining:
+        raise _told(remaining)  # without a report: the run that ends it writes one
+    save_report(config.root, request, number, {**finding.facts(), **removed.facts(), **told})
+    card = _card(config, day, (request, number), {**figures, "raw_files_that_hold_them": len(raw)})
+    card.seconds = phases.seconds
+    for file in raw:
+        logger.warning("forget: %s still holds deleted documents; inputs are not touched", file)
+    return card
+
+
+def _asked(config: Config) -> Tombstones:
+    """The ids of the recipe's lists; all that were deleted ever where it names none."""
+    named = config.recipe.forget.ids
+    if named is None:
+        known = tombstones.read(config.root)
+        if not len(known):
+            raise InputError(f"{join(config.root, FOLDER)}: holds no ids; name a list with --set forget.ids=FILE")
+        return known
+    found = Tombstones()
+    for uri in (named,) if isinstance(named, str) else named:
+        found = found.with_those(tombstones.read_list(uri))
+    return found
+
+
+def _keep(config: Config, asked: Tombstones) -> str:
+    """Create the tombstone; what the request is known by."""
+    data = asked.digests.tobytes()
+    assert len(data) == len(asked) * DIGEST_BYTES, "digests have one width"
+    request = digest_of(data.hex())
+    if config.recipe.forget.ids is not None and len(asked):
+        create_same(join(config.root, FOLDER, f"forget-{request}{DIGESTS}"), data)
+    return request
+
+
+def _search(config: Config, deleted: Tombstones, executor: Executor) -> Search:
+    partitions = list(partitions_below(config.root))
+    held = scan(partitions, deleted, executor)
+    return Search(held, find_affected(partitions, held.keys()))
+
+
+def _finding(found: Search, asked: Tombstones) -> Finding:
+    rows, references = dict[str, int](), dict[str, int]()
+    for partition in found.held:
+        held = found.of_newest(partition)
+        rows[partition.table] = rows.get(partition.table, 0) + held.rows
+        references[partition.table] = references.get(partition.table, 0) + held.references
+    of_request = int(asked.has_digests(sorted(found.digests())).sum())
+    return Finding(len(asked), of_request, tuple(sorted({p.date for p in found.affected})), rows, references)
+
+
+def _mark_adapters(config: Config, found: Search, request: str) -> list[dict[str, Any]]:
+    """Create a mark beside each adapter whose pairs, or corpus, held deleted documents; what is in the marks."""
+    marks = []
+    for partition in partitions_below(config.root):
+        manifest = read_manifest(partition) if partition.table == "adapter" else None
+        if manifest is None:
+            continue
+        named = [each for each, _ in inputs_of(partition, manifest)]
+        held = [h for each in named for h in found.held.get(each, {}).values()]
+        digests = frozenset[bytes]().union(*(each.digests for each in held))
+        if digests:
+            mark = {"adapter": partition.fingerprint, "date": partition.date, "num_documents": len(digests)}
+            create_same(partition.at(f"{MARKS}{request}.json"), canonical_json(mark))
+            marks.append(mark)
+    return marks
+
+
+def _forget_day(config: Config, day: str, found: Search, removed: Removed) -> list[Partition]:
+    """Make a day again and remove what it was; partitions that this recipe cannot make again and may not remove."""
+    affected = {each for each in found.affected if each.date == day}
+    tables = {each.table for each in affected}
+    stages = list(stages_of(config, day, tables)) if has_inputs(config, day) else []
+    mine = {each for made in stages for each in made.partitions}
+    if affected & mine:
+        bring_up_to_date(config, day, stages, removed)
+        remove_old(config, stages, affected, removed)
+    others = sorted((each for each in affected - mine if each.table != "adapter"), key=_by_day)
+    if config.recipe.forget.other_recipes == "fail":
+        return others
+    for each in others:
+        remove_all(config, each, removed)
+    return []
+
+
+def _by_day(partition: Partition) -> tuple[str, str, str]:
+    return partition.date, partition.table, partition.fingerprint
+
+
+def _told(remaining: Sequence[Partition]) -> InputError:
+    for each in remaining:
+        logger.error("forget: %s holds deleted documents still", each.path)
+    return InputError(
+        f"forget: {len(remaining)} partitions hold deleted documents, and are of other recipes or of days whose inputs "
+        "are gone; run this with their recipes, or set forget.other_recipes=remove"
+    )
+
+
+def _card(
+    config: Config, day: str, report: tuple[str, int], figures: dict[str, Any], status: str = "committed"
+) -> RunCard:
+    path = join(config.root, DELETIONS, report[0], f"{report[1]:08d}.json")
+    return RunCard(STAGE, status, path, report[0], day, figures, {}, recipe=config.sections("forget"))

@@ -1,0 +1,121 @@
+"""One day without its deleted documents: the stages make new versions, then the old ones go, last those that hold ids.
+
+A rerun of a killed run finds the same day again: what holds the ids goes after all that was made from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.compute as pc
+
+from theta_ray.clean_up import key_of, owner_of, removable, remove_objects
+from theta_ray.config import Config, Resources
+from theta_ray.corpus.survey import partition_of
+from theta_ray.lease import holding
+from theta_ray.manifest import list_versions, read_manifest
+from theta_ray.nightly.forget_places import Made
+from theta_ray.schemas import QUARANTINE
+from theta_ray.steps import reached
+from theta_ray.store import Partition
+from theta_ray.table import open_table
+
+
+@dataclass
+class Removed:
+    """Objects that are gone, by table, and the versions that took their place."""
+
+    objects: Counter[str] = field(default_factory=Counter)
+    num_bytes: Counter[str] = field(default_factory=Counter)
+    shards_made: Counter[str] = field(default_factory=Counter)
+    versions: dict[str, int] = field(default_factory=dict)
+    """Newest version of each partition that was made again, by its path."""
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "objects_removed": dict(self.objects),
+            "bytes_removed": dict(self.num_bytes),
+            "shards_made": dict(self.shards_made),
+            "versions": self.versions,
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """For the run card."""
+        return {
+            "partitions_made_again": len(self.versions),
+            "shards_made": self.shards_made.total(),
+            "objects_removed": self.objects.total(),
+            "bytes_removed": self.num_bytes.total(),
+        }
+
+
+def bring_up_to_date(config: Config, day: str, stages: Sequence[Made], removed: Removed) -> None:
+    """Run what the recipe has committed for a day before; a stage whose tables are current does nothing."""
+    for made in stages:
+        if not made.is_committed:
+            continue
+        before = {partition: _shards(partition) for partition in made.partitions}
+        made.run(config, day)
+        for partition, shards in before.items():
+            new = _shards(partition) - shards
+            removed.shards_made[partition.table] += len(new)
+            if new or shards - _shards(partition):
+                removed.versions[partition.path] = list_versions(partition)[-1]
+        reached("tables_made_again", made.stage, day)
+
+
+def _shards(partition: Partition) -> set[str]:
+    manifest = read_manifest(partition)
+    return {shard["shard"] for shard in manifest["shards"]} if manifest is not None else set()
+
+
+def remove_old(config: Config, stages: Sequence[Made], affected: Iterable[Partition], removed: Removed) -> None:
+    """Remove what the newest versions of a day do not name, whatever its age, while no other run is at work there.
+
+    Raises:
+        ConflictError: another run is, and the resources say not to wait.
+    """
+    wanted = set(affected)
+    order = [each for made in reversed(stages) for each in reversed(made.partitions) if each in wanted]
+    with ExitStack() as stack:
+        for owner in dict.fromkeys(owner_of(each) for each in order):
+            stack.enter_context(holding(owner, _patient(config), shareable=False))
+        for partition in order:
+            manifest = read_manifest(partition)
+            retained = {} if manifest is None else {(*key_of(partition), manifest["version"]): manifest}
+            _remove(partition, retained, removed)
+
+
+def remove_all(config: Config, partition: Partition, removed: Removed) -> None:
+    """Remove all that a partition holds, but for its lease."""
+    with holding(owner_of(partition), _patient(config), shareable=False):
+        _remove(partition, {}, removed)
+
+
+def _remove(partition: Partition, retained: dict[Any, dict[str, Any]], removed: Removed) -> None:
+    objects = removable(partition, retained)
+    remove_objects(partition, objects)
+    removed.objects[partition.table] += len(objects)
+    removed.num_bytes[partition.table] += sum(each.num_bytes for each in objects)
+    reached("objects_removed", partition.table, partition.date)
+
+
+def _patient(config: Config) -> Resources:
+    """A run that is at work may be shared by no removal."""
+    wait = "wait" if config.resources.on_conflict == "join" else config.resources.on_conflict
+    return config.resources.model_copy(update={"on_conflict": wait})
+
+
+def raw_files(config: Config, day: str) -> set[str]:
+    """The input files that still hold deleted documents of a day, as its quarantine names them."""
+    rejects = Partition(config.root, "quarantine", partition_of(config, day).fingerprint, day)
+    if read_manifest(rejects) is None:
+        return set()
+    is_deleted = pc.field("reason") == "deleted_id"
+    rows = open_table(rejects.path, schema=QUARANTINE).to_table(columns=["source_ref"], filter=is_deleted)
+    return {place.rpartition("#")[0] for place in rows["source_ref"].to_pylist()}
