@@ -51,7 +51,7 @@ class Shown(Protocol):
 
 
 class Stage(Protocol):
-    """What a job needs of a stage module."""
+    """What a job needs of a stage module; one with `default_day(config)` chooses the day where none is given."""
 
     def plan(self, config: Config, day: str) -> Plan:
         """What would run, without starting anything."""
@@ -73,7 +73,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, metavar="FILE", help="recipe: what to compute")
     parser.add_argument("--resources", metavar="FILE", help="where to compute it; default: this machine")
     parser.add_argument("--root", metavar="URI", help="absolute folder or URI of all tables; default: ./results")
-    parser.add_argument("--date", metavar="YYYY-MM-DD", help="day of the input; default: today (UTC)")
+    help_of_date = "day of the input; default: today (UTC), of a refresh the day before"
+    parser.add_argument("--date", metavar="YYYY-MM-DD", help=help_of_date)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe value")
 
 
@@ -137,21 +138,23 @@ def guarded(name: str, action: Callable[[], int]) -> int:
     except SystemExit:
         # Ray's own handler of SIGTERM, in place while it starts; half started it aborts a process that ends as usual
         say(name, "stopped before any work; run the same command again")
-        return _leave_at_once(name, PreemptedError.exit_code)
+        return leave_at_once(name, PreemptedError.exit_code)
     except Exception:  # noqa: BLE001  the one boundary: whatever arrives here is a bug and shown whole
         say(name, traceback.format_exc().rstrip())
         return BUG_EXIT_CODE
 
 
-def _leave_at_once(name: str, code: int) -> NoReturn:
+def leave_at_once(name: str, code: int) -> NoReturn:
+    """Leave as `leave` does, but wait for no thread and call nothing that is to be called at the end."""
     sys.stdout.flush()
-    _say_code(name, code)
+    if code or is_submitted():
+        _say_code(name, code)
     sys.stderr.flush()
     os._exit(code)
 
 
 def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:
-    config, day = read_options(options)
+    config, day = read_options(options, getattr(stage, "default_day", today))
     if options.plan:
         sys.stdout.write(stage.plan(config, day).page())
         return 0
@@ -163,17 +166,21 @@ def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:
     return 0
 
 
-def read_options(options: argparse.Namespace) -> tuple[Config, str]:
-    """Configuration and day of a command line."""
-    day = parse_day(options.date)
+def today(_: object = None) -> str:
+    """The day in UTC, by the clock of this machine."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def read_options(options: argparse.Namespace, default_day: Callable[[Config], str] = today) -> tuple[Config, str]:
+    """Configuration and day of a command line; `default_day` is the day where it names none."""
+    day = None if options.date is None else parse_day(options.date)
     root, overrides = resolve_root(options.root), tuple(options.set)
-    return load_config(options.config, resources_path=options.resources, root=root, overrides=overrides), day
+    config = load_config(options.config, resources_path=options.resources, root=root, overrides=overrides)
+    return config, day or default_day(config)
 
 
-def parse_day(text: str | None) -> str:
-    """`--date` as YYYY-MM-DD; today in UTC when absent."""
-    if text is None:
-        return datetime.now(UTC).date().isoformat()
+def parse_day(text: str) -> str:
+    """`--date` as YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:

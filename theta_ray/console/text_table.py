@@ -1,0 +1,122 @@
+"""Tables of a terminal: columns and rows in, lines that fit its width out; strangers' text cannot steer it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from theta_ray.runcard import RULE
+from theta_ray.terminal import escaped
+
+GAP = 2
+BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+SHORTEST = 6
+ELLIPSIS = "\u2026"
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table by name, its rows as values."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    note: str = ""
+    keep: str = ""
+    """A column that is never cut: what another command takes."""
+
+    def lines(self, width: int, max_rows: int | None = None) -> list[str]:
+        """The table in at most `width` columns of a terminal: the widest texts are cut; at most `max_rows` rows."""
+        shown = self.rows if max_rows is None else self.rows[:max_rows]
+        cells = [[_cell(value) for value in row] for row in shown]
+        heads = [name.replace("_", " ") for name in self.columns]
+        needed = [max(display_width(row[i]) for row in [heads, *cells]) for i in range(len(heads))]
+        widths = _fit(needed, width, self.columns.index(self.keep) if self.keep else None)
+        right = [any(map(_is_number, column)) for column in zip(*shown, strict=True)] or [False] * len(heads)
+        lines = [escaped(self.name), RULE[: min(width, len(RULE))]]
+        lines += [_line(row, widths, right) for row in [heads, *cells]]
+        hidden = len(self.rows) - len(shown)
+        if hidden:
+            lines.append(f"{hidden:,} more: --table {self.name}")
+        return lines + ([cut_to(escaped(self.note), width)] if self.note else [])
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The rows as objects."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def of_values(name: str, values: Mapping[str, Any]) -> TextTable:
+    """A table of names and values."""
+    return TextTable(name, ("what", "value"), tuple(values.items()))
+
+
+def display_width(text: str) -> int:
+    """Columns of a terminal that a text takes: wide East Asian characters two, marks on others none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut_to(text: str, width: int) -> str:
+    """A text of at most so many columns, an ellipsis where it was longer."""
+    if display_width(text) <= width:
+        return text
+    kept, used = "", 1
+    for character in text:
+        used += _columns(character)
+        if used > width:
+            break
+        kept += character
+    return kept + ELLIPSIS
+
+
+def trend(counts: Sequence[int], length: int = 16) -> str:
+    """Counts over time as bars of eight heights, the last `length` of them; 0 is the lowest bar."""
+    shown = list(counts)[-length:]
+    top = max(shown, default=0)
+    return "".join(BARS[0 if not top else round(count / top * (len(BARS) - 1))] for count in shown)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return escaped(str(value))
+
+
+def _fit(widths: Sequence[int], width: int, kept: int | None) -> list[int]:
+    """The same widths, but for one that is kept the largest made smaller until all fit, none below six."""
+    fitted = list(widths)
+    places = [place for place in range(len(fitted)) if place != kept and fitted[place] > SHORTEST]
+    while places and sum(fitted) + GAP * len(fitted) > width:
+        fitted[max(places, key=lambda place: fitted[place])] -= 1
+        places = [place for place in places if fitted[place] > SHORTEST]
+    return fitted
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    parts = []
+    for cell, width, is_right in zip(cells, widths, right, strict=True):
+        text = cut_to(cell, width)
+        space = " " * (width - display_width(text))
+        parts.append(space + text if is_right else text + space)
+    return (" " * GAP + (" " * GAP).join(parts)).rstrip()
