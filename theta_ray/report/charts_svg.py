@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import vl_convert
 
-from theta_ray.terminal import escaped
+from theta_ray.report.texts import harmless
 
 INK = "currentColor"
 FONT = "Liberation Sans"  # comes with vl-convert: labels get the same room on every machine
@@ -97,13 +97,12 @@ def heat_colour(step: int | None) -> str:
 
 def clean(text: str) -> str:
     """Strangers' text in one line, escaped for element and attribute."""
-    return escape(escaped(text))
+    return escape(harmless(text, 1_000))
 
 
 def cut(text: str, most: int = MAX_TEXT) -> str:
     """Strangers' text in one line of so many characters."""
-    plain = escaped(text)
-    return plain if len(plain) <= most else plain[: most - 1] + "\u2026"
+    return harmless(text, most)
 
 
 def distinct(names: Sequence[str]) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from theta_ray.report.map_picture import MapPoints
 from theta_ray.runcard import RunCard
 
 
@@ -228,4 +228,4 @@ class Facts:
     cards: tuple[RunCard, ...]
     sources: Mapping[str, Source]
     before: Night | None
-    map: Any = None
+    map: MapPoints | None = None

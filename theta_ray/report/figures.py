@@ -14,6 +14,7 @@ from theta_ray.report.charts_chance import Cell as HeatCell
 from theta_ray.report.charts_svg import Words
 from theta_ray.report.csv_table import MAX_ROWS, Cell, csv_link
 from theta_ray.report.facts import Facts, GraphFacts, NetworkFacts, Topics
+from theta_ray.report.map_picture import TopicMap
 from theta_ray.report.texts import harmless
 from theta_ray.report.words import BESIDE_CHANCE, graph_name, statistic_name
 
@@ -90,6 +91,12 @@ def topics_download(topics: Topics) -> Download:
         for topic in topics.listed
     ]
     return Download.of("topics", header, rows)
+
+
+def map_download(found: TopicMap) -> Download:
+    """Where the topics are on the map."""
+    rows = [(each.topic_id, each.label, each.size, each.where, " ".join(map(str, each.near))) for each in found.regions]
+    return Download.of("topic-map", ("topic_id", "label", "documents", "where", "nearest_topics"), rows)
 
 
 def trends_figure(topics: Topics) -> Figure | None:

@@ -24,6 +24,7 @@ from theta_ray.report.facts import (
     Topics,
 )
 from theta_ray.report.gather_network import network_of, top_keys, watched_stats
+from theta_ray.report.map_points import map_points
 from theta_ray.report.tables import Committed
 from theta_ray.runcard import RunCard, load_run_card
 from theta_ray.schemas import DAMAGED, FILTERED
@@ -58,6 +59,7 @@ def gather(config: Config, tables: Tables, before: Tables | None, executor: Exec
         cards=tuple(_cards(tables)),
         sources={name: _source(found) for name, found in sorted(tables.items())},
         before=None if before is None else night_of(config, before, executor),
+        map=None if topics is None else map_points(config, tables, {t.topic_id for t in topics.listed}, executor),
     )
 
 

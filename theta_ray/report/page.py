@@ -25,10 +25,12 @@ from theta_ray.report.facts import Facts
 from theta_ray.report.figures import (
     hours_figure,
     lorenz_figure,
+    map_download,
     reasons_figure,
     topics_download,
     trends_figure,
 )
+from theta_ray.report.map_picture import MapTopic, topic_map
 from theta_ray.report.page_network import graph_parts
 from theta_ray.report.texts import counted, harmless, percent, plain
 from theta_ray.report.words import BESIDE_CHANCE, BY_ITSELF, DEFINITIONS, EVENTS, OF_PEOPLE, STAGES, statistic_name
@@ -78,7 +80,7 @@ def render(facts: Facts, settings: Report) -> bytes:
         "ended": _Names({"died": "died", "split": "was split", "merged": "was merged"}),
         "stages": _Names(STAGES),
         "min_cell": settings.min_cell,
-        "map_part": Markup(""),
+        **_map_values(facts),
         **_topic_values(facts),
         **_network_values(facts),
         **_run_values(facts),
@@ -188,6 +190,13 @@ def _topic_values(facts: Facts) -> dict[str, Any]:
         words = Words(f"Topic {topic.topic_id} in time", f"{topic.size:,} documents")
         sparks[topic.topic_id] = spark_line(words, _summed(topic.counts)) if len(topics.buckets) > 1 else ""
     return {"sparks": sparks, "topics_file": topics_download(topics), "trends": trends_figure(topics)}
+
+
+def _map_values(facts: Facts) -> dict[str, Any]:
+    if facts.map is None or facts.topics is None:
+        return {"map": None, "map_file": None}
+    found = topic_map(facts.map, [MapTopic(each.topic_id, each.label, each.size) for each in facts.topics.listed])
+    return {"map": found, "map_file": map_download(found)}
 
 
 def _summed(counts: tuple[int, ...]) -> list[int]:

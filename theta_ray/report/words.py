@@ -75,8 +75,8 @@ DEFINITIONS = {
     "none goes on from has died.",
     "level": "A lasting change of a topic's share of the documents, found by change points (PELT; Killick, Fearnhead "
     "and Eckley 2012).",
-    "map": "A sample of the documents, drawn by a hash of their ids, with vectors laid out in two dimensions. Near "
-    "places mean similar texts; far distances, directions and axes mean nothing.",
+    "map": "A sample of the documents, drawn by a hash of their texts, laid out in two dimensions (t-SNE; van der "
+    "Maaten and Hinton 2008). Near places mean similar texts; far distances, directions and axes mean nothing.",
     "tie": "An edge of a graph of people. How often it happened is its weight.",
     "chance": "Random graphs in which everybody has as many ties as in the real one; z is how many of their standard "
     "deviations the real value is away from their mean.",

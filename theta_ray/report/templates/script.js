@@ -1,4 +1,5 @@
-// Everything can be read without this. It adds: a filter of the topics, and sorting of tables by their columns.
+// Everything can be read without this. It adds: a filter of the topics, the map's topics by pointer and
+// keyboard, and sorting of tables by their columns.
 "use strict";
 (() => {
   const list = document.getElementById("topic-rows");
@@ -31,6 +32,25 @@
         row.scrollIntoView();
       }
     });
+  }
+  const map = document.querySelector("svg.map");
+  if (map) {
+    const said = document.getElementById("map-said");
+    const hint = "Point at a dot to see what it is about.";
+    said.textContent = hint;
+    said.hidden = false;
+    map.addEventListener("pointermove", (event) => {
+      const title = event.target.closest("g.dots, circle")?.querySelector("title");
+      said.textContent = title ? title.textContent : hint;
+    });
+    const mark = (topic) => {
+      map.classList.toggle("one", topic !== undefined);
+      for (const group of map.querySelectorAll(".dots")) group.classList.toggle("on", group.dataset.topic === topic);
+    };
+    for (const row of document.querySelectorAll("[data-map-topic]")) {
+      for (const event of ["focusin", "pointerenter"]) row.addEventListener(event, () => mark(row.dataset.mapTopic));
+      for (const event of ["focusout", "pointerleave"]) row.addEventListener(event, () => mark());
+    }
   }
   for (const table of document.querySelectorAll("table[data-sortable]")) {
     const body = table.tBodies[0];

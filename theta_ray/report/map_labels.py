@@ -1,0 +1,81 @@
+"""Places for the labels of a map: a number at each topic, and its first words beside it where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from theta_ray.report.charts_svg import clean, cut
+
+# Units: of the numbers, which a phone shows at half the size, and of the words, which wider screens show.
+NUMBER_HEIGHT, DIGIT, WORD_HEIGHT, LETTER = 24, 13, 16, 7.6
+MAX_WORDS = 22
+# A label may be moved by so many of its heights, up or down, to where there is room.
+SHIFTS = (0, -1, 1, -2, 2)
+
+
+class Label(NamedTuple):
+    """What is written about a topic, and where its densest place is, in units."""
+
+    topic_id: int
+    words: str
+    x: float
+    y: float
+
+
+class Box(NamedTuple):
+    """A rectangle that a text takes."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether they overlap."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+def place_labels(labels: Sequence[Label], size: float) -> list[str]:
+    """Text elements that do not overlap; labels without room are left out, numbers going before words.
+
+    Args:
+        labels: the most important first.
+        size: of the picture, in units.
+    """
+    taken: list[Box] = []
+    numbers = {}
+    for label in labels:
+        box = next((box for box in _number_boxes(label, size) if not any(box.meets(other) for other in taken)), None)
+        if box is not None:
+            taken.append(box)
+            numbers[label.topic_id] = box
+    found = [
+        f'<text class="number" x="{(box.left + box.right) / 2:.0f}" y="{box.bottom - 6:.0f}">{topic_id}</text>'
+        for topic_id, box in numbers.items()
+    ]
+    for label in labels:
+        if label.topic_id in numbers:
+            words, box = _words_box(label, numbers[label.topic_id])
+            if words and box.right <= size and not any(box.meets(other) for other in taken):
+                taken.append(box)
+                found.append(f'<text class="words" x="{box.left:.0f}" y="{box.bottom - 6:.0f}">{clean(words)}</text>')
+    return found
+
+
+def _number_boxes(label: Label, size: float) -> Iterator[Box]:
+    """Where a number may stand: at its place or a little above or below, and within the picture."""
+    width = DIGIT * len(str(label.topic_id)) + 6
+    for shift in SHIFTS:
+        x = min(max(label.x, width / 2), size - width / 2)
+        y = min(max(label.y + shift * NUMBER_HEIGHT, NUMBER_HEIGHT / 2), size - NUMBER_HEIGHT / 2)
+        yield Box(x - width / 2, y - NUMBER_HEIGHT / 2, x + width / 2, y + NUMBER_HEIGHT / 2)
+
+
+def _words_box(label: Label, number: Box) -> tuple[str, Box]:
+    words = cut(label.words, MAX_WORDS)
+    middle = (number.top + number.bottom) / 2
+    right = number.right + 2 + LETTER * len(words)
+    return words, Box(number.right + 2, middle - WORD_HEIGHT / 2, right, middle + WORD_HEIGHT / 2 + 4)
