@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from theta_ray.strict import Strict
 
@@ -14,7 +15,7 @@ RefreshStage = Literal["analyze_network", "embed", "label_topics", "report"]
 class Refresh(Strict):
     """All tables of a day, made where they are missing or stale, and published together (jobs/refresh.py)."""
 
-    stages: tuple[RefreshStage, ...] | None = None
+    stages: Annotated[tuple[RefreshStage, ...], Field(min_length=1)] | None = None
     """What is published. Absent: `embed`, `label_topics` where the recipe has a section `cluster`, `analyze_network`
     and `report`."""
     num_days: Annotated[int, Field(ge=1, le=366)] = 1
@@ -24,6 +25,17 @@ class Refresh(Strict):
     """Whose yesterday is refreshed where no `--date` is given, by the store's clock; a name such as Europe/Berlin."""
     publish_version: Annotated[int, Field(ge=1)] | None = None
     """Publish what this version of the publication holds again, and make nothing: a night is rolled back."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            if name != "UTC":  # which needs no table of time zones
+                ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
+            hint = "write it like Europe/Berlin, and install tzdata where the system has no time zones"
+            raise ValueError(f"{name!r} is no known time zone; {hint}") from error
+        return name
 
 
 class Forget(Strict):

@@ -3,6 +3,7 @@
 ThetaError              1   anything below
 |-- ConfigError         2   usage, recipe or resources file
 |-- InputError          3   input, model or permission missing, before work starts
+|   |-- MissingInputError 3 an input has no file for a day
 |   `-- SchemaError     3   a table or file does not have the columns it must have
 |-- StageError          4   the stage ran and a check failed: counts, parity, quarantine over budget
 |-- ConflictError       5   another run holds the lease, or committed something else
@@ -49,6 +50,10 @@ class InputError(ThetaError):
     """Something the job needs is not there or may not be read."""
 
     exit_code = 3
+
+
+class MissingInputError(InputError):
+    """A path, glob or folder of the recipe has no file for the day."""
 
 
 class SchemaError(InputError):

@@ -17,7 +17,7 @@ from theta_ray.corpus.document import Rejected, Unit
 from theta_ray.corpus.files import EXPANSION, compression_of
 from theta_ray.corpus.parquet import read_row_groups
 from theta_ray.corpus.readers import LINE_READERS
-from theta_ray.errors import ConfigError, InputError
+from theta_ray.errors import ConfigError, InputError, MissingInputError
 from theta_ray.objects import access, join, open_filesystem
 from theta_ray.schemas import KEYS
 from theta_ray.store import canonical_json
@@ -43,7 +43,8 @@ def list_files(corpus: Corpus, day: str) -> list[File]:
     """All input files of a day, by input, then by URI.
 
     Raises:
-        InputError: a path, glob or folder has no file, or may not be listed.
+        MissingInputError: a path, glob or folder has no file.
+        InputError: it may not be listed.
     """
     files = []
     for index, spec in enumerate(corpus.inputs):
@@ -51,7 +52,7 @@ def list_files(corpus: Corpus, day: str) -> list[File]:
         for path in paths_of(spec, day):
             listed = list(find_files(path, index))
             if not listed:
-                raise InputError(f"{path}: no file there for {day}; check the path of corpus.inputs.{index}")
+                raise MissingInputError(f"{path}: no file there for {day}; check the path of corpus.inputs.{index}")
             found.update((file.uri, file) for file in listed)
         files += [found[uri] for uri in sorted(found)]
     return files
