@@ -1,8 +1,12 @@
-"""The tables of the night before: those that were published, else the newest earlier ones of the same fingerprints."""
+"""The tables of the night before: those that were published, else the newest earlier ones of the same fingerprints.
+
+Topics of some nights more are the trend of a topic, where each night has documents of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from theta_ray.config import Config
 from theta_ray.errors import InputError
@@ -13,6 +17,8 @@ from theta_ray.report.tables import Committed, published_tables
 from theta_ray.store import Partition
 
 Tables = Mapping[str, Committed]
+# Nights of a trend, today included.
+NUM_NIGHTS = 14
 
 
 def tables_before(config: Config, day: str, tables: Tables) -> Tables | None:
@@ -26,6 +32,19 @@ def tables_before(config: Config, day: str, tables: Tables) -> Tables | None:
     found = _published(config, day) or _newest_earlier(config.root, day, tables)
     # an earlier page is no part of what this one says
     return None if found is None else {name: table for name, table in found.items() if name != "report"}
+
+
+def nights_before(topics: Committed) -> list[Committed]:
+    """The topics of the newest earlier nights that have any, oldest first: ids are the same in all of them."""
+    place, found = topics.partition, list[Committed]()
+    for day in reversed([day for day in _days(place.root, place) if day < place.date]):
+        partition = replace(place, date=day)
+        manifest = read_manifest(partition)
+        if manifest is not None:
+            found.append(Committed(partition, manifest))
+        if len(found) == NUM_NIGHTS - 1:
+            break
+    return found[::-1]
 
 
 def _published(config: Config, day: str) -> Tables | None:

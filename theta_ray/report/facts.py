@@ -103,11 +103,13 @@ class Topics:
     num_topics: int
     num_documents: int
     buckets: tuple[str, ...]
-    """First days of the days, weeks or months of `counts`."""
+    """First days of the days, weeks or months of `counts`, or nights."""
     ended: tuple[Ended, ...]
     mean_coherence: float | None
     before: str | None
     """The day that ids go on from."""
+    is_of_nights: bool = False
+    """Counts are sizes of the topic on the nights before, since the day's own are of one day."""
 
     @property
     def num_unlisted(self) -> int:

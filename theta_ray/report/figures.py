@@ -105,6 +105,7 @@ def trends_figure(topics: Topics) -> Figure | None:
         return None
     shown = topics.listed[:NUM_TRENDS]
     curves = {f"{topic.topic_id}: {harmless(topic.label, 32)}": Curve(topics.buckets, topic.counts) for topic in shown}
+    when = "of that night" if topics.is_of_nights else "on that day (or week, or month)"
     words = Words("The largest topics in time", f"Documents from {topics.buckets[0]} on of {', '.join(curves)}.")
     rows = [
         (topic.topic_id, bucket, count)
@@ -114,9 +115,9 @@ def trends_figure(topics: Topics) -> Figure | None:
     return Figure(
         name="trends",
         title="The largest topics in time",
-        reading="A higher line is more documents on that day (or week, or month) about a topic.",
+        reading=f"A higher line is more documents {when} about a topic.",
         svg=line_chart(words, (Axis("day", "day"), Axis("documents")), curves),
-        table="topic_counts" if topics.buckets else "topics",
+        table="topics" if topics.is_of_nights else "topic_counts",
         defined="topic",
         download=Download.of("topic-counts", ("topic_id", "bucket", "documents"), rows),
     )

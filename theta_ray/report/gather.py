@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -37,17 +38,29 @@ NUM_TERMS, NUM_LANGUAGES, NUM_EXCERPTS, NUM_CHANGES = 10, 5, 2, 3
 Tables = Mapping[str, Committed]
 
 
-def gather(config: Config, tables: Tables, before: Tables | None, executor: Executor) -> Facts:
+@dataclass(frozen=True)
+class Nights:
+    """The committed tables that a page is of."""
+
+    tables: Tables
+    """Of the day; `corpus` is one of them."""
+    before: Tables | None = None
+    """Of an earlier night."""
+    topics: tuple[Committed, ...] = ()
+    """Of the nights before, oldest first."""
+
+
+def gather(config: Config, nights: Nights, executor: Executor) -> Facts:
     """What the tables of a day say.
 
     Args:
         config: whose section `report` says what may be shown.
-        tables: of the day; `corpus` is one of them.
-        before: of an earlier night.
+        nights: the tables.
         executor: reads the nodes of large graphs.
     """
-    settings, corpus = config.recipe.report, tables["corpus"]
-    topics = topics_of(config, tables, before) if "topics" in tables else None
+    tables, before, settings = nights.tables, nights.before, config.recipe.report
+    corpus = tables["corpus"]
+    topics = topics_of(config, nights) if "topics" in tables else None
     return Facts(
         title=settings.title or config.recipe.name,
         recipe=config.recipe.name,
@@ -94,14 +107,19 @@ def _rejected(counts: Mapping[str, int]) -> tuple[Rejected, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.rows, row.reason)))
 
 
-def topics_of(config: Config, tables: Tables, before: Tables | None) -> Topics:
+def topics_of(config: Config, nights: Nights) -> Topics:
     """The largest topics, with their counts by time, and those that ended."""
-    settings, table = config.recipe.report, tables["topics"]
+    settings, tables, before = config.recipe.report, nights.tables, nights.before
+    table = tables["topics"]
     rows = sorted(read_rows(table).to_pylist(), key=lambda row: (-row["size"], row["topic_id"]))
     # a topic of a few documents tells on those few who wrote them
     large = [row for row in rows if row["size"] >= settings.min_cell][: settings.num_topics]
     counts = _counts(tables.get("topic_counts"), [row["topic_id"] for row in large])
     buckets = sorted({bucket for each in counts.values() for bucket in each})
+    is_of_nights = len(buckets) < 2 and bool(nights.topics)
+    if is_of_nights:
+        counts = _sizes_by_night((*nights.topics, table), list(counts))
+        buckets = [each.partition.date for each in (*nights.topics, table)]
     texts = texts_of(tables["corpus"], _shown_ids(large)) if settings.show_text else {}
     listed = tuple(_topic(row, counts.get(row["topic_id"], {}), buckets, texts) for row in large)
     known = {} if before is None or "topics" not in before else _sizes(before["topics"], settings)
@@ -115,6 +133,7 @@ def topics_of(config: Config, tables: Tables, before: Tables | None) -> Topics:
         num_topics=len(rows),
         num_documents=manifest["counts"]["num_documents"],
         buckets=tuple(buckets),
+        is_of_nights=is_of_nights,
         ended=tuple(sorted(ended, key=lambda each: (-(each.size or 0), each.topic_id))[: settings.num_topics]),
         mean_coherence=manifest["counts"]["mean_coherence"],
         before=manifest["before"]["date"] if manifest.get("before") else None,
@@ -153,6 +172,16 @@ def _counts(table: Committed | None, topic_ids: list[int]) -> dict[int, dict[str
     for row in read_rows(table, ["topic_id", "bucket", "count"]).to_pylist():
         if row["topic_id"] in found and row["bucket"] is not None:
             found[row["topic_id"]][row["bucket"].isoformat()] = row["count"]
+    return found
+
+
+def _sizes_by_night(nights: Sequence[Committed], topic_ids: list[int]) -> dict[int, dict[str, int]]:
+    """Documents of each topic on each night, where it was there."""
+    found: dict[int, dict[str, int]] = {topic_id: {} for topic_id in topic_ids}
+    for night in nights:
+        for row in read_rows(night, ["topic_id", "size"]).to_pylist():
+            if row["topic_id"] in found:
+                found[row["topic_id"]][night.partition.date] = row["size"]
     return found
 
 

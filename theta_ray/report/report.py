@@ -29,8 +29,8 @@ from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, read_manifest
 from theta_ray.network import analyze_network
 from theta_ray.objects import open_filesystem
-from theta_ray.report.before import tables_before
-from theta_ray.report.gather import gather
+from theta_ray.report.before import nights_before, tables_before
+from theta_ray.report.gather import Nights, gather
 from theta_ray.report.page import made_with, render
 from theta_ray.report.tables import Committed, committed_of, partitions_of
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, finished_card
@@ -56,6 +56,8 @@ class ReportJob:
     settings: Report
     tables: Mapping[str, Committed]
     before: Mapping[str, Committed] | None
+    nights: tuple[Committed, ...] = ()
+    """Topics of earlier nights, oldest first."""
     missing: tuple[str, ...] = ()
     """Tables that the recipe describes and that are not committed."""
 
@@ -69,6 +71,7 @@ class ReportJob:
         return {
             "inputs": {name: found.identity for name, found in sorted(self.tables.items())},
             "before": before,
+            "nights": {found.partition.date: found.identity for found in self.nights},
             "sections": {STAGE: self.settings.model_dump(mode="json")},
             "made_with": made_with(),
         }
@@ -97,7 +100,8 @@ def make_job(config: Config, day: str) -> ReportJob:
         raise InputError(f"{places[0].path}: not committed; run jobs/prepare.py for {day} first")
     missing = tuple(place.table for place in places if place.table not in tables)
     before = tables_before(config, day, tables)
-    return ReportJob(_partition(config, places), config.recipe.report, tables, before, missing)
+    nights = tuple(nights_before(tables["topics"])) if "topics" in tables else ()
+    return ReportJob(_partition(config, places), config.recipe.report, tables, before, nights, missing)
 
 
 def plan(config: Config, day: str) -> Plan:
@@ -176,15 +180,16 @@ def write(config: Config, day: str) -> RunCard:
 def _committed(job: ReportJob) -> dict[str, Any] | None:
     """The newest page, where it is of the current tables and of this version of the templates."""
     manifest = read_manifest(job.report)
-    return manifest if manifest is not None and {name: manifest[name] for name in job.body} == job.body else None
+    return manifest if manifest is not None and {name: manifest.get(name) for name in job.body} == job.body else None
 
 
 def _make(config: Config, job: ReportJob, lease: Lease) -> RunCard:
     phases = Phases()
+    executor = Executor(STAGE, config.resources, lease.check)
     if job.missing:
         logger.info("%s: without %s; the page says how to make them", STAGE, ", ".join(job.missing))
     with phases.measure("gather"):
-        facts = gather(config, job.tables, job.before, Executor(STAGE, config.resources, lease.check))
+        facts = gather(config, Nights(job.tables, job.before, job.nights), executor)
     with phases.measure("render"):
         page = render(facts, job.settings)
     if len(page) >= MAX_BYTES:
