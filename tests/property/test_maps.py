@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from theta_ray.config_evaluation import Evaluation
 from theta_ray.errors import InputError
-from theta_ray.nightly.map_quality import Judgement, cluster_overlap, judge, neighbour_overlap
+from theta_ray.nightly.cluster_map import assign, map_clusters
+from theta_ray.nightly.map_quality import Judgement, judge, neighbour_overlap, shrunk_means
 from theta_ray.nightly.maps import fit_maps, map_centroids, procrustes, ridge
 
 K = 10
@@ -157,5 +158,26 @@ def test_mapped_centroids_are_the_centroids_of_mapped_vectors(seed: int) -> None
 def test_a_cluster_with_few_texts_is_judged_by_the_others_too() -> None:
     overlap = np.array([1.0] * 90 + [0.0] * 10)
     label = np.array([0] * 90 + [1] * 9 + [2])
-    of_cluster = cluster_overlap(overlap, label, 4)
+    of_cluster = shrunk_means(overlap, label, 4)
     assert of_cluster.tolist() == pytest.approx([99 / 100, 9 / 19, 9 / 11, 0.9])
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=5)
+def test_clusters_of_rotated_vectors_are_the_same_clusters_with_the_same_radii(seed: int) -> None:
+    rows = _rows(seed)
+    label = np.argmax(rows @ _rows(seed, count=8).T, axis=1)
+    means = np.stack([rows[label == k].mean(axis=0, dtype=np.float64) for k in range(8)])
+    centroids = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+    nearest, distance = assign(rows, centroids, spherical=True)
+    radius = np.array([np.quantile(distance[nearest == k], 0.99) for k in range(8)], np.float32)
+    new, num_tokens = rows @ _orthogonal(seed), np.full(600, 7, np.int32)
+    found = judge(rows, new, K, RESAMPLING)
+    clusters = map_clusters((rows, new, num_tokens), (centroids, radius), found, "cosine", RESAMPLING)
+    assert clusters.agreement.value > 0.99
+    assert 0.9 < clusters.radius_factor < 1.1
+    assert clusters.num_held_out_K.sum() == 300
+    assert [row["tokens_per_text"] for row in clusters.rows(np.bincount(nearest, minlength=8))] == [7] * 8
+    unrelated = judge(rows, _rows(seed + 5000), K, RESAMPLING)
+    lost = map_clusters((rows, _rows(seed + 5000), num_tokens), (centroids, radius), unrelated, "cosine", RESAMPLING)
+    assert lost.agreement.value < 0.1

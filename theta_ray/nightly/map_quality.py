@@ -26,7 +26,7 @@ from theta_ray.training.bootstrap import Estimate, estimate
 # Held-out texts for each neighbour: with fewer, chance alone finds a good part of them.
 TEXTS_PER_NEIGHBOUR = 5
 QUERIES_AT_ONCE = 512
-# Held-out documents of a cluster draw its overlap away from that of all by the weight of so many.
+# The mean of all documents is in that of a cluster with the weight of so many of its own.
 PRIOR_DOCUMENTS = 10
 
 
@@ -123,12 +123,12 @@ def neighbour_overlap(queries_QE: Vectors, among_QE: Vectors, new_QE: Vectors, n
     return np.concatenate(parts).astype(np.float64)
 
 
-def cluster_overlap(overlap_Q: Values, label_Q: npt.NDArray[np.integer], num_clusters: int) -> Values:
-    """[K] overlap of each cluster's held-out texts, drawn towards that of all texts where a cluster has few."""
-    counts = np.bincount(label_Q, minlength=num_clusters)
-    sums = np.bincount(label_Q, overlap_Q, minlength=num_clusters)
-    shrunk: Values = (sums + PRIOR_DOCUMENTS * overlap_Q.mean()) / (counts + PRIOR_DOCUMENTS)
-    return shrunk
+def shrunk_means(value_N: Values, label_N: npt.NDArray[np.integer], num_clusters: int) -> Values:
+    """[K] means of each cluster's values, drawn towards the mean of all where a cluster has few."""
+    counts = np.bincount(label_N, minlength=num_clusters)
+    sums = np.bincount(label_N, value_N, minlength=num_clusters)
+    means: Values = (sums + PRIOR_DOCUMENTS * value_N.mean()) / (counts + PRIOR_DOCUMENTS)
+    return means
 
 
 def weighted_mean(weights_RQ: Values, values_Q: Values) -> Values:

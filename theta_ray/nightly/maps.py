@@ -46,8 +46,8 @@ class AffineMap:
     def __call__(self, vectors_ND: npt.NDArray[np.floating]) -> Vectors:
         """[N, E] vectors as the new model would have made them, about; of any length."""
         centred = np.asarray(vectors_ND, np.float32) - self.source_mean
-        mapped: Vectors = (centred if self.matrix is None else centred @ self.matrix) + self.target_mean
-        return mapped
+        mapped = centred if self.matrix is None else centred @ self.matrix
+        return np.asarray(mapped + self.target_mean, np.float32)
 
 
 def identity(old_ND: Vectors, new_NE: Vectors) -> AffineMap | None:
