@@ -130,7 +130,7 @@ def _read_before(partition: Partition, manifest: dict[str, Any], width: int) -> 
     if values.shape[1] != width:
         raise ConfigError(
             f"topics.previous: the topics of {partition.date} are of vectors of {values.shape[1]} values, today's of "
-            f"{width}; leave it out, and ids begin anew"
+            f"{width}; leave it out, and run jobs/migrate.py for ids to go on"
         )
     at = {cluster_id: row for row, cluster_id in enumerate(cluster_ids)}
     topics = TopicSet(
