@@ -3,7 +3,7 @@
     python benchmarks/migrate_models.py --texts FILE.parquet                   column `text` of a file of yours
     python benchmarks/migrate_models.py --texts FILE.parquet --adapter FOLDER  an adapter of the model as well
 
-The old vectors are those of the whole model in float32. `neighbours kept` is the share of a text's 10 nearest ones that
+The old vectors are those of the whole model. `neighbours kept` is the share of a text's 10 nearest ones that
 are so in both spaces, without a map; `found` is that which mapped old vectors find among the new ones, for held-out
 texts. ARI is that of the held-out texts' old clusters with their clusters by mapped centroids; `refit` is that of
 another fit, with another seed, to the same old vectors, which shows what a change of model may cost beside it.
@@ -30,7 +30,6 @@ from theta_ray.topics.agreement import adjusted_rand_index
 from theta_ray.topics.kmeans import KMeans
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "bfloat16": {"precision": "bfloat16"},
     "a prompt before each text": {"document_prompt": "news: "},
     "dim 192": {"dim": 192},
     "first 5 of 6 layers": {"num_layers": 5},
@@ -47,8 +46,9 @@ def main() -> None:
     parser.add_argument("--adapter", help="folder of an adapter of the same model")
     parser.add_argument("--limit", type=int, default=10_000, help="different texts to use (default 10,000)")
     parser.add_argument("--clusters", type=int, default=20, help="clusters of the old vectors (default 20)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     texts = sorted(set(pq.read_table(options.texts, columns=["text"])["text"].to_pylist()))
     order = np.random.default_rng(0).permutation(len(texts))[: options.limit]
     texts = [texts[place] for place in order]
