@@ -15,6 +15,7 @@ from tests.models import save_bert
 from tests.small_jobs import DAY, find_partition, make_config, make_texts, read_table, write_jsonl
 from theta_ray.config import Columns
 from theta_ray.encoder import embed
+from theta_ray.encoder.job import make_job
 from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import read_manifest
 from theta_ray.objects import open_filesystem, read_bytes
@@ -39,6 +40,23 @@ def test_the_cluster_commits_the_bytes_of_one_process(tmp_path: Path, bert: Path
         manifests.append(manifest)
         assert card.figures["embedded"] == 300
     assert manifests[0]["shared"]["folder"]  # the shards have texts in common
+    assert manifests[0] == manifests[1]
+
+
+def test_a_night_takes_the_same_over_on_the_cluster_as_in_one_process(tmp_path: Path, bert: Path) -> None:
+    texts = make_texts(260)
+    write_jsonl(tmp_path / DAY / "a.jsonl", texts[:160])
+    write_jsonl(tmp_path / "2026-02-01" / "a.jsonl", texts[40:])
+    manifests = []
+    for name, resources in (("ray", RAY), ("local", {"executor": "local", "threads_per_actor": 1})):
+        path = tmp_path / "{date}" / "a.jsonl"
+        config = make_config(path, str(tmp_path / name), bert, resources=resources, corpus={"shard_bytes": 4000})
+        cards = [embed.run(config, day) for day in (DAY, "2026-02-01")]
+        manifests.append([read_manifest(make_job(config, day).embeddings) for day in (DAY, "2026-02-01")])
+        assert cards[1].figures["texts_of_earlier_nights"] > 100
+        assert cards[1].figures["shards_of_known_texts"] > 0
+        assert cards[1].figures["shards_made_by_this_run"] > 0
+    assert None not in manifests[0]
     assert manifests[0] == manifests[1]
 
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from theta_ray.corpus.staging import read_keys, read_rows, write_rows, writing
+from theta_ray.corpus.staging import read_keys, read_rows, remove, write_rows, writing
 from theta_ray.encoder.text_index import KeysTask, Segment, partition_of, stage_keys
 from theta_ray.encoder.text_keys import find, num_parts
 from theta_ray.encoder.tokenized import EarlierTexts, ShardTask
@@ -85,6 +85,9 @@ def find_earlier(
     taken: Counter[str] = sum((Counter(found["shards"]) for found in executor.map(gather, tasks)), Counter[str]())
     total = sum(num_texts.values())
     finding = f"{taken.total():,} of {total:,} texts were embedded by earlier nights"
+    if not taken:
+        remove(folder)
+        return Found(None, finding=finding)
     texts = EarlierTexts(folder, len(tasks), identity_of(segments))
     return Found(texts, frozenset(name for name, count in num_texts.items() if count == taken[name]), finding)
 

@@ -191,7 +191,8 @@ def commit_index(night: Night, executor: Executor) -> None:
     newest = read_manifest(night.index)
     if newest is not None and is_indexed(newest, night.embeddings, night.shards):
         return
-    with holding(night.index, executor.resources) as lease:
+    # another recipe may add its texts at this moment, which takes seconds
+    with holding(night.index, executor.resources.model_copy(update={"on_conflict": "wait"})) as lease:
         segments = find_segments(night.index)
         fingerprint = night.embeddings.fingerprint
         known = {shard for each in segments for shard in each.manifest["indexed"].get(fingerprint, ())}
