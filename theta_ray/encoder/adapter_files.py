@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import os
 import shutil
 import tempfile
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
+from theta_ray.clean_up import MARKS
 from theta_ray.encoder.contract import NAME as CONTRACT
 from theta_ray.encoder.model_files import check_adapter
 from theta_ray.errors import InputError
 from theta_ray.manifest import read_manifest
-from theta_ray.objects import exists, get_file, join
+from theta_ray.objects import exists, get_file, join, list_names, read_many
 from theta_ray.store import Partition, file_sha256
 from theta_ray.uris import SCHEME
 
+logger = logging.getLogger(__name__)
 WEIGHTS = ("adapter_config.json", "adapter_model.safetensors")
 PROJECTION = "projection"
 # What of a folder decides a vector; cards, logs, tokenizers and optimizer states that others put beside it do not.
@@ -48,12 +53,26 @@ def find_adapter(reference: str) -> Path:
         InputError: not there, not committed, damaged, or no adapter.
     """
     known = _known_files(reference)
+    num_deleted(reference)
     if SCHEME.match(reference):
         return _fetched(reference, known)
     folder = Path(reference).expanduser()
     _check_files(folder, known or {}, reference)
     check_adapter(folder, reference)
     return folder
+
+
+@lru_cache
+def num_deleted(reference: str) -> int:
+    """How many documents that an adapter was trained on are deleted by now (nightly/forget.py); warns of them once."""
+    folder = join(reference, MARKS.rstrip("/"))
+    names = list_names(folder) if reference.rstrip("/").rpartition("/")[2].startswith("dt=") else []
+    count = sum(json.loads(data)["num_documents"] for data in read_many([join(folder, name) for name in names]))
+    if count:
+        logger.warning(
+            "encoder.adapter %s: was trained on %d documents deleted since; train a new one", reference, count
+        )
+    return count
 
 
 def _known_files(reference: str) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.corpus.damage import check_vectors
+from theta_ray.encoder.adapter_files import num_deleted
 from theta_ray.encoder.model import count_layers, load_config
 from theta_ray.encoder.neighbours import Recall
 from theta_ray.encoder.rates import cost_per_million, rates
@@ -133,6 +134,11 @@ def _layer_figures(layers: dict[str, Any] | None) -> dict[str, Any]:
     return {"layers": f"{layers['num_layers']} of {layers['of']}", **kept}
 
 
+def _adapter_figures(job: EmbedJob) -> dict[str, Any]:
+    count = num_deleted(job.encoder.adapter) if job.encoder.adapter is not None else 0
+    return {"adapter_trained_on_deleted": count} if count else {}
+
+
 def _run_figures(config: Config, work: Work) -> dict[str, Any]:
     """How fast this run was, and what that costs where the resources name a price."""
     resources, seconds = config.resources, work.phases.seconds.get("embed", 0.0)
@@ -163,6 +169,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "recall_at_10": body["recall_at_10"]["value"],
             "recall_queries": body["recall_at_10"]["queries"],
             **_layer_figures(body["layers"]),
+            **_adapter_figures(job),
             "vectors": f"{job.dim} x {job.embed.store_dtype}",
             "shards": work.num_shards,
             "shards_made_by_this_run": work.num_made,

@@ -25,7 +25,7 @@ from theta_ray.corpus.tombstones import DIGEST_BYTES, DIGESTS, FOLDER, Tombstone
 from theta_ray.errors import InputError
 from theta_ray.manifest import read_manifest
 from theta_ray.nightly import compliance, verify
-from theta_ray.nightly.forget_day import Removed, bring_up_to_date, raw_files, remove_all, remove_old
+from theta_ray.nightly.forget_day import Removed, bring_up_to_date, publish_again, raw_files, remove_all, remove_old
 from theta_ray.nightly.forget_places import find_affected, has_inputs, inputs_of, stages_of
 from theta_ray.nightly.forget_report import DELETIONS, Finding, find_report, save_finding, save_report
 from theta_ray.nightly.forget_scan import Held, scan
@@ -184,6 +184,7 @@ def _forget_day(config: Config, day: str, found: Search, removed: Removed) -> li
     mine = {each for made in stages for each in made.partitions}
     if affected & mine:
         bring_up_to_date(config, day, stages, removed)
+        publish_again(config, day)
         remove_old(config, stages, affected, removed)
     others = sorted((each for each in affected - mine if each.table != "adapter"), key=_by_day)
     if config.recipe.forget.other_recipes == "fail":

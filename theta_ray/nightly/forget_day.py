@@ -17,8 +17,9 @@ from theta_ray.clean_up import key_of, owner_of, removable, remove_objects
 from theta_ray.config import Config, Resources
 from theta_ray.corpus.survey import partition_of
 from theta_ray.lease import holding
-from theta_ray.manifest import list_versions, read_manifest
+from theta_ray.manifest import identity_of, list_versions, read_manifest
 from theta_ray.nightly.forget_places import Made
+from theta_ray.publication import Publications, content_of
 from theta_ray.schemas import QUARANTINE
 from theta_ray.steps import reached
 from theta_ray.store import Partition
@@ -67,6 +68,22 @@ def bring_up_to_date(config: Config, day: str, stages: Sequence[Made], removed: 
             if new or shards - _shards(partition):
                 removed.versions[partition.path] = list_versions(partition)[-1]
         reached("tables_made_again", made.stage, day)
+
+
+def publish_again(config: Config, day: str) -> None:
+    """Publish the new versions of what is published of a day, before the old ones go."""
+    publications = Publications(config.root, config.recipe.name)
+    highest, newest = publications.highest(), publications.of_day(day)
+    if newest is None:
+        return
+    tables = {name: _newest_of(config, day, identity) for name, identity in newest["tables"].items()}
+    if tables != newest["tables"]:
+        publications.publish({**content_of(newest), "tables": tables}, highest)
+
+
+def _newest_of(config: Config, day: str, identity: dict[str, Any]) -> dict[str, Any]:
+    manifest = read_manifest(Partition(config.root, identity["table"], identity["fingerprint"], day))
+    return identity if manifest is None else identity_of(manifest)
 
 
 def _shards(partition: Partition) -> set[str]:

@@ -6,14 +6,15 @@ again, stage by stage, and those of other recipes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from theta_ray.config import Config
-from theta_ray.corpus.listing import find_files, paths_of
+from theta_ray.corpus.listing import list_files
 from theta_ray.corpus.survey import partition_of
+from theta_ray.errors import MissingInputError
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.objects import READERS
 from theta_ray.runcard import RunCard
@@ -68,6 +69,10 @@ def stages_of(config: Config, day: str, tables: Collection[str]) -> Iterator[Mad
 
         made = tuple(analyze_network.make_job(config, day).tables.values())
         yield Made("analyze_network", analyze_network.run, made)
+    if "report" in tables:
+        from theta_ray.report import report
+
+        yield Made("report", report.run, (report.partition_of(config, day),))
 
 
 def _of_topics(config: Config, day: str) -> Iterator[Made]:
@@ -108,17 +113,20 @@ def _sources(partition: Partition) -> set[Partition]:
 
 
 def inputs_of(partition: Partition, manifest: dict[str, Any] | None) -> list[tuple[Partition, int]]:
-    """Other tables that a manifest names as its inputs, with their versions."""
-    inputs = (manifest or {}).get("inputs")
-    values: Iterable[Any] = inputs.values() if isinstance(inputs, dict) else ()
+    """Other tables that a manifest names, with their versions: its inputs, and what a page has of the night before."""
+    manifest = manifest or {}
+    before = manifest.get("before") or {}
+    named = _named(manifest.get("inputs"), partition.date) + _named(before.get("tables"), before.get("date", ""))
     return [
-        (
-            Partition(partition.root, each["table"], each["fingerprint"], each.get("date", partition.date)),
-            each["version"],
-        )
-        for each in values
-        if isinstance(each, dict) and {"table", "fingerprint", "version"} <= each.keys()
+        (Partition(partition.root, each["table"], each["fingerprint"], each.get("date", day)), each["version"])
+        for day, each in named
     ]
+
+
+def _named(tables: Any, day: str) -> list[tuple[str, dict[str, Any]]]:
+    values = tables.values() if isinstance(tables, dict) else ()
+    wanted = {"table", "fingerprint", "version"}
+    return [(day, each) for each in values if isinstance(each, dict) and wanted <= each.keys()]
 
 
 def _is_left_over(partition: Partition) -> bool:
@@ -129,5 +137,7 @@ def _is_left_over(partition: Partition) -> bool:
 
 def has_inputs(config: Config, day: str) -> bool:
     """Whether the raw files of a day are still there; without them no table of it can be made again."""
-    inputs = config.recipe.corpus.inputs
-    return all(any(find_files(path, index)) for index, spec in enumerate(inputs) for path in paths_of(spec, day))
+    try:
+        return bool(list_files(config.recipe.corpus, day))
+    except MissingInputError:
+        return False
