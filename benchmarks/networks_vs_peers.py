@@ -44,13 +44,14 @@ VECTORS = ("pagerank", "hub", "authority")
 def ours(arrays: Arrays) -> Steps:
     from theta_ray.network.assortativity import degree_assortativity
     from theta_ray.network.clustering import clustering
-    from theta_ray.network.communities import leiden
-    from theta_ray.network.components import strong_components, weak_components
+    from theta_ray.network.communities import communities
+    from theta_ray.network.components import strong_components
     from theta_ray.network.cores import core_number
     from theta_ray.network.graph import Graph
     from theta_ray.network.hits import hits
     from theta_ray.network.pagerank import pagerank
-    from theta_ray.network.reciprocity import dyads, reciprocity
+    from theta_ray.network.reciprocity import reciprocity
+    from theta_ray.network.structure import Known
     from theta_ray.network.triangles import count_triangles
 
     num_nodes, source, target, weight = arrays
@@ -58,8 +59,8 @@ def ours(arrays: Arrays) -> Steps:
 
     def build() -> None:
         has["graph"] = Graph.of(num_nodes, source, target, weight, directed=True)
-        has["pairs"] = dyads(has["graph"])
-        has["simple"] = has["pairs"].graph()
+        has["known"] = Known.of(has["graph"])
+        has["simple"] = has["known"].pairs.graph()
 
     def found_hits() -> tuple[Any, Any]:
         found = hits(has["graph"])
@@ -71,14 +72,14 @@ def ours(arrays: Arrays) -> Steps:
 
     return {
         "build": build,
-        "reciprocity": lambda: reciprocity(has["graph"], has["pairs"])["reciprocity"],
-        "components": lambda: [int(each(has["graph"]).max()) + 1 for each in (weak_components, strong_components)],
+        "reciprocity": lambda: reciprocity(has["graph"], has["known"].pairs)["reciprocity"],
+        "components": lambda: [int(each.max()) + 1 for each in (has["known"].weak, strong_components(has["graph"]))],
         "pagerank": lambda: pagerank(has["graph"]).score,
         "hits": found_hits,
         "cores": lambda: core_number(has["simple"]),
-        "transitivity": lambda: clustering(has["simple"], count_triangles(has["pairs"]))["transitivity"],
+        "transitivity": lambda: clustering(has["simple"], count_triangles(has["known"].pairs))["transitivity"],
         "assortativity": assortativities,
-        "communities": lambda: leiden(has["graph"], [0]).label,
+        "communities": lambda: communities(has["graph"], [0], **has["known"]._asdict()).label,
     }
 
 

@@ -13,11 +13,12 @@ from scipy.stats import false_discovery_control, poisson_binom
 from tests.incidences import EVENTS, Events, davis, incidence_of, projection_of
 from theta_ray.network.bicm import Bicm
 from theta_ray.network.disparity import Ends
+from theta_ray.network.false_discoveries import benjamini_hochberg, largest_candidate
 from theta_ray.network.incidence import Incidence
 from theta_ray.network.pair_keys import Edges
 from theta_ray.network.pricing import price
 from theta_ray.network.projection import Projection, blocks, project
-from theta_ray.network.sdsm import Sdsm, benjamini_hochberg, largest_candidate, upper_tails
+from theta_ray.network.sdsm import Sdsm, upper_tails
 
 
 def edge_of(edges: Edges, one: int, other: int) -> Edges:

@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import false_discovery_control, kstest
 
 from theta_ray.network import repeats
+from theta_ray.network.false_discoveries import q_values
 from theta_ray.network.repeats import commonest, copies, repeat_statistics, texts
 from theta_ray.network.top_lists import Row, authors_of, top_list
-from theta_ray.network.topic_communities import NO_TOPIC, Talk, benjamini_hochberg_q, enrichment, top_topics
+from theta_ray.network.topic_communities import NO_TOPIC, Talk, enrichment, top_topics
 
 
 def talk(rng: np.random.Generator, community: np.ndarray, pull: float) -> Talk:
@@ -97,7 +98,7 @@ def test_a_deal_is_decided_by_the_seed() -> None:
 
 def test_q_values_are_those_of_scipy() -> None:
     p_values = np.random.default_rng(0).random(50).round(2)
-    assert np.allclose(benjamini_hochberg_q(p_values), false_discovery_control(p_values), rtol=1e-12)
+    assert np.allclose(q_values(p_values), false_discovery_control(p_values), rtol=1e-12)
 
 
 def test_the_top_topic_is_the_commonest_and_of_several_the_smallest() -> None:

@@ -9,13 +9,16 @@ import pytest
 from tests.graphs import of_networkx
 from theta_ray.network import triangles
 from theta_ray.network.graph import Graph
-from theta_ray.network.reciprocity import MUTUAL, Dyads, dyads
-from theta_ray.network.triangles import PairPlaces, count_triangles
+from theta_ray.network.reciprocity import MUTUAL, dyads
+from theta_ray.network.triangles import HashedKinds, count_triangles
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 2**19])
-def test_triangles_are_the_same_for_any_size_of_block(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("at_once", "hubs"), [(1, 20), (7, 0), (2**18, 3), (2**18, 4096)])
+def test_triangles_are_the_same_for_any_size_of_block_and_number_of_hubs(
+    at_once: int, hubs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(triangles, "WEDGES_AT_ONCE", at_once)
+    monkeypatch.setattr(triangles, "HUBS", hubs)
     graph = nx.barabasi_albert_graph(200, 6, seed=1)
     found = count_triangles(dyads(of_networkx(graph)))
     assert found.at_node.tolist() == list(nx.triangles(graph).values())
@@ -34,12 +37,12 @@ def test_a_star_has_hub_and_no_triangle() -> None:
     assert count_triangles(dyads(star)).at_node.sum() == 0
 
 
-def test_pairs_are_found_where_they_are_and_others_are_not() -> None:
+def test_kinds_are_those_of_pairs_and_0_elsewhere() -> None:
     generator = np.random.default_rng(0)
     keys = np.unique(generator.integers(0, 2000**2, 20_000))
-    low, high = (keys // 2000).astype(np.int32), (keys % 2000).astype(np.int32)
-    places = PairPlaces(Dyads(2000, low, high, np.full(len(keys), MUTUAL, np.int8)))
-    assert len(places.tables) > 2
-    which, place = places.find(np.arange(2000**2))
-    assert which.tolist() == keys.tolist()
-    assert place.tolist() == list(range(len(keys)))
+    kinds = generator.integers(1, 4, len(keys)).astype(np.int8)
+    table = HashedKinds(keys, kinds)
+    assert len(table.tables) > 2
+    expected = np.zeros(2000**2, np.int8)
+    expected[keys] = kinds
+    np.testing.assert_array_equal(table.find(np.arange(2000**2)), expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theta_ray.network.graph import Graph
+from theta_ray.network.graph import Graph, Weights
 from theta_ray.network.reciprocity import dyads
 
 DEFINITIONS = {
@@ -22,14 +22,14 @@ DEFINITIONS = {
 def degree_assortativity(graph: Graph, simple: Graph | None = None) -> dict[str, float]:
     """The statistics of `DEFINITIONS`; `simple` is the graph without directions when it is known already."""
     simple = simple or dyads(graph).graph()
-    degree = sum(np.bincount(end, minlength=graph.num_nodes) for end in (simple.source, simple.target))
-    found = {"degree_assortativity": numeric_assortativity(simple, np.asarray(degree))}
-    ends = {"out": graph.source, "in": graph.target}
-    of_nodes = {side: np.bincount(nodes, minlength=graph.num_nodes) for side, nodes in ends.items()}
+    degree = _degrees(simple)[0]
+    found = {"degree_assortativity": _correlation(simple, (degree, degree), degree, degree)}
+    ends = _degrees(graph)
+    of_nodes = dict(zip(("out", "in"), ends, strict=True))
     for name in list(DEFINITIONS)[1:]:
         *_, of_source, of_target = name.split("_")
         values = (of_nodes[of_source], of_nodes[of_target])
-        found[name] = numeric_assortativity(graph, *values) if graph.directed else np.nan
+        found[name] = _correlation(graph, ends, *values) if graph.directed else np.nan
     return found
 
 
@@ -45,10 +45,22 @@ def numeric_assortativity(graph: Graph, values: ArrayLike, of_target: ArrayLike 
         -1 to 1; NaN where a side does not vary.
     """
     first = np.asarray(values, np.float64)
-    second = first if of_target is None else np.asarray(of_target, np.float64)
-    starts, ends = (np.bincount(each, minlength=graph.num_nodes) for each in (graph.source, graph.target))
-    if not graph.directed:
-        starts = ends = starts + ends
+    return _correlation(
+        graph, _degrees(graph), first, first if of_target is None else np.asarray(of_target, np.float64)
+    )
+
+
+def _degrees(graph: Graph) -> tuple[Weights, Weights]:
+    """[nodes] edges from each node and to it; both are its degree where the graph is undirected."""
+    outs, ins = (
+        np.bincount(each, minlength=graph.num_nodes).astype(np.float64) for each in (graph.source, graph.target)
+    )
+    return (outs, ins) if graph.directed else (outs + ins, outs + ins)
+
+
+def _correlation(graph: Graph, degrees: tuple[Weights, Weights], first: Weights, second: Weights) -> float:
+    """Of `first` of the sources with `second` of the targets."""
+    starts, ends = degrees
     used_first, used_second = first[starts > 0], second[ends > 0]
     if not graph.num_edges or np.ptp(used_first) == 0 or np.ptp(used_second) == 0:
         return float("nan")
@@ -56,7 +68,7 @@ def numeric_assortativity(graph: Graph, values: ArrayLike, of_target: ArrayLike 
     x, y = first - np.average(first, weights=starts), second - np.average(second, weights=ends)
     together = x[graph.source] @ y[graph.target]
     if not graph.directed:
-        together += x[graph.target] @ y[graph.source]
+        together += together if first is second else x[graph.target] @ y[graph.source]
     return float(together / np.sqrt((starts @ x**2) * (ends @ y**2)))
 
 

@@ -24,6 +24,7 @@ from theta_ray.network.community_quality import split
 from theta_ray.network.components import weak_components
 from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.labels_agreement import agreement
+from theta_ray.network.reciprocity import Dyads, dyads
 
 Algorithm = Literal["leiden", "louvain"]
 Within = Literal["largest", "all"]
@@ -76,11 +77,25 @@ def leiden(graph: Graph, seeds: Sequence[int] = SEEDS, resolution: float = 1.0) 
     return communities(graph, seeds, Search(resolution=resolution))
 
 
-def communities(graph: Graph, seeds: Sequence[int] = SEEDS, search: Search | None = None) -> Communities:
+def communities(
+    graph: Graph,
+    seeds: Sequence[int] = SEEDS,
+    search: Search | None = None,
+    *,
+    pairs: Dyads | None = None,
+    weak: Nodes | None = None,
+) -> Communities:
     """Communities of a graph without its directions, the best over seeds.
 
     The same seeds give the same partition on any number of cores. Which one depends on the order of node ids, as in
     every greedy search; a caller with names sorts them first. 100 bytes an edge.
+
+    Args:
+        graph: any.
+        seeds: of the searches.
+        search: how.
+        pairs: of the graph when they are known already.
+        weak: weak components when they are known already.
 
     Raises:
         ValueError: there are no seeds.
@@ -90,17 +105,17 @@ def communities(graph: Graph, seeds: Sequence[int] = SEEDS, search: Search | Non
         raise ValueError("no seeds: a search for communities needs at least one")
     searched: Places = np.arange(graph.num_nodes, dtype=np.int64)
     if search.within == "largest":
-        searched = np.flatnonzero(weak_components(graph) == 0)
-    part = _induced(graph.undirected(), searched)
+        searched = np.flatnonzero((weak_components(graph) if weak is None else weak) == 0)
+    part = _induced((pairs or dyads(graph)).graph(weighted=True), searched)
     if not search.weighted:
         part = Graph(part.num_nodes, part.source, part.target, np.ones(part.num_edges), directed=False)
     labels = [by_size(connected_parts(part, found)) for found in _partitions(part, seeds, search)]
     quality = tuple(split(part, found).modularity(search.resolution) for found in labels)
     best = int(np.argmax(np.round(quality, 12)))
-    pairs = [agreement(*pair) for pair in combinations(labels, 2)] if part.num_nodes else []
+    agreed = [agreement(*both) for both in combinations(labels, 2)] if part.num_nodes else []
     label = np.full(graph.num_nodes, -1, np.int32)
     label[searched] = labels[best]
-    nmi, ari = np.mean(pairs, axis=0) if pairs else (np.nan, np.nan)
+    nmi, ari = np.mean(agreed, axis=0) if agreed else (np.nan, np.nan)
     return Communities(label, quality, best, float(nmi), float(ari))
 
 

@@ -19,10 +19,10 @@ from theta_ray.corpus.staging import write_rows
 from theta_ray.network.community_quality import Split
 from theta_ray.network.definitions import DEFINITIONS
 from theta_ray.network.engines import EngineSettings, engine_for
+from theta_ray.network.false_discoveries import benjamini_hochberg
 from theta_ray.network.graph import Graph
 from theta_ray.network.measure import Measured, is_significant, measure, measure_large
 from theta_ray.network.numbered import NumberedGraph, read_names
-from theta_ray.network.sdsm import benjamini_hochberg
 from theta_ray.network.statistic import Statistic, statistics_of
 from theta_ray.schemas_network import COMMUNITIES, EDGES, NETWORK_CURVES, NETWORK_STATS, NODES
 from theta_ray.tasks import Executor

@@ -16,10 +16,10 @@ from theta_ray.network.communities import Search, communities, community_statist
 from theta_ray.network.community_quality import Split, community_quality, split
 from theta_ray.network.disparity import Ends
 from theta_ray.network.engines import Engine
+from theta_ray.network.false_discoveries import benjamini_hochberg
 from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.hits import hits, hits_statistics, hits_statistics_of
 from theta_ray.network.pagerank import pagerank, pagerank_statistics
-from theta_ray.network.sdsm import benjamini_hochberg
 from theta_ray.network.statistic import Statistic, statistics_of
 
 Array = NDArray[Any]
@@ -59,9 +59,11 @@ def measure(graph: Graph, kept: Graph | None, settings: Network, threads: int = 
     weights = sorted({"binary", "log1p", "raw", settings.hits_weights})
     searched = kept if kept is not None and rules.on_backbone else graph
     seeds = range(settings.seed, settings.seed + rules.num_seeds)
+    known = structures.Known.of(graph)
+    shared = known._asdict() if searched is graph else {}
     with ThreadPoolExecutor(threads) as pool:  # the longest first
-        asked = pool.submit(communities, searched, seeds, _search(settings))
-        of_structure = pool.submit(structures.structure, graph, seed=settings.seed)
+        asked = pool.submit(communities, searched, seeds, _search(settings), **shared)
+        of_structure = pool.submit(structures.structure, graph, known, seed=settings.seed)
         of_hits = {each: pool.submit(hits, graph, each) for each in weights}
         ranks = pool.submit(pagerank, graph).result()
         groups, found = asked.result(), of_structure.result()
@@ -117,12 +119,13 @@ def measure_large(engine: Engine, settings: Network, *, directed: bool) -> Measu
 
 def null_statistics(graph: Graph, settings: Network) -> dict[str, float]:
     """What is put beside random graphs: all that degrees do not decide."""
-    return {**structures.tie_statistics(graph), **one_seed(graph, settings)}
+    known = structures.Known.of(graph)
+    return {**structures.tie_statistics(graph, known), **one_seed(graph, settings, known)}
 
 
-def one_seed(graph: Graph, settings: Network) -> dict[str, float]:
+def one_seed(graph: Graph, settings: Network, known: structures.Known | None = None) -> dict[str, float]:
     """The modularity that one search finds."""
-    found = communities(graph, [settings.seed], _search(settings))
+    found = communities(graph, [settings.seed], _search(settings), **(known._asdict() if known else {}))
     return {"one_seed_modularity": found.modularity[0]}
 
 

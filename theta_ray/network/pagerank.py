@@ -3,6 +3,8 @@
     x <- d (A' (x / s) + x(nodes without out-edges) / N) + (1 - d) / N     s: out-strengths, d: damping
 
 Brin and Page (1998), Computer Networks 30:107; nodes without out-edges lead everywhere alike, as in networkx.
+Each step starts from the mean of the last ones, with the weights that would have left the least change (Anderson 1965,
+J. ACM 12:547): the limit is the same, and is reached in about half of the steps.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from theta_ray.network.graph import Graph
 from theta_ray.network.hits import EdgeWeights, Links, Matrix, Vector, adjacency, effective_number
 
 MAX_STEPS = 10_000
+# Steps that a mean is made of, 16 bytes a node each. More save few steps, and each costs more.
+NUM_KEPT = 3
 DEFINITIONS = {
     "pagerank_steps": "Steps until the L1 distance to the limit was below the tolerance.",
     "pagerank_dangling_share": "Share of the PageRank on nodes without out-edges; NaN without nodes.",
@@ -34,7 +38,7 @@ class PageRank:
 def pagerank(
     graph: Graph, damping: float = 0.85, weights: EdgeWeights = "binary", *, tolerance: float = 1e-10
 ) -> PageRank:
-    """PageRank of each node, 24 bytes an edge and 40 a node.
+    """PageRank of each node, 24 bytes an edge and 100 a node.
 
     Args:
         graph: edges of an undirected one are followed both ways.
@@ -57,14 +61,29 @@ def stationary(links: Links, out_strength: Vector, damping: float, tolerance: fl
     num_nodes, num_steps, change = links.num_nodes, 0, np.inf
     is_dangling = out_strength == 0
     rate = np.divide(damping, out_strength, out=np.zeros(num_nodes), where=~is_dangling)
-    score = np.full(num_nodes, 1 / max(num_nodes, 1))
+    point = score = np.full(num_nodes, 1 / max(num_nodes, 1))
+    kept: list[tuple[Vector, Vector]] = []
     # a step brings any two vectors nearer by the damping, so the last change bounds what is left
     while num_nodes and change * damping > tolerance * (1 - damping) and num_steps < MAX_STEPS:
-        everywhere = (1 - damping + damping * score[is_dangling].sum()) / num_nodes
-        before, score = score, links.backward(score * rate) + everywhere
-        change = float(np.abs(score - before).sum())
+        everywhere = (1 - damping + damping * point[is_dangling].sum()) / num_nodes
+        score = links.backward(point * rate) + everywhere
+        moved = score - point
+        last, change = change, float(np.abs(moved).sum())
+        # a mean that was no better is forgotten
+        kept = [*kept[1 - NUM_KEPT :], (score, moved)] if change < last else [(score, moved)]
+        point = _mean(kept)
         num_steps += 1
     return PageRank(score, num_steps, float(score[is_dangling].sum()))
+
+
+def _mean(kept: list[tuple[Vector, Vector]]) -> Vector:
+    """Of vectors, with weights that sum to 1 and make the same mean of their changes the shortest."""
+    score, moved = kept[-1]
+    if len(kept) == 1:
+        return score
+    scores, moves = np.stack([each for each, _ in kept[:-1]]) - score, np.stack([each for _, each in kept[:-1]]) - moved
+    weights = np.linalg.lstsq(moves @ moves.T, -(moves @ moved))[0]
+    return np.asarray(score + weights @ scores)
 
 
 def pagerank_statistics(found: PageRank) -> dict[str, float]:

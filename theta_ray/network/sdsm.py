@@ -147,27 +147,3 @@ def _binomial(count: Counts, many: int, p: Doubles) -> Doubles:
 def _poisson(count: NDArray[np.integer], mean: Doubles) -> Doubles:
     known = np.maximum(count, 0)
     return np.asarray(np.where(count < 0, 0.0, np.exp(known * np.log(mean) - mean - gammaln(known + 1.0))))
-
-
-def largest_candidate(false_discovery_rate: float, num_edges: int, num_tests: int) -> float:
-    """The largest p-value that the procedure below can keep where no more than `num_edges` tests have one below 1."""
-    return false_discovery_rate * min(1.0, num_edges / max(num_tests, 1))
-
-
-def benjamini_hochberg(p_values: Doubles, num_tests: int, false_discovery_rate: float) -> float:
-    """The largest p-value that is kept, so that at most this share of what is kept is expected to be chance.
-
-    Benjamini and Hochberg, JRSS B 57 (1995), 289: the largest p_(k) with p_(k) <= k rate / num_tests.
-
-    Args:
-        p_values: of the edges in any order; those above `largest_candidate` may be left out.
-        num_tests: of all pairs; the p-values that are not given are not below those that are.
-        false_discovery_rate: such as 0.05.
-
-    Returns:
-        Edges with this p-value or less are kept; 0 where none is (or only those of 0).
-    """
-    in_order = np.sort(p_values)
-    bound = np.arange(1, len(in_order) + 1) * (false_discovery_rate / max(num_tests, 1))
-    kept = np.flatnonzero(in_order <= bound)
-    return float(in_order[kept[-1]]) if len(kept) else 0.0

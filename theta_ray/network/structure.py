@@ -7,14 +7,16 @@ distances from drawn nodes; tails of degrees                              what r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from theta_ray.network import assortativity, clustering, components, cores, degrees, paths, reciprocity, tails, triads
 from theta_ray.network.degrees import Degrees
-from theta_ray.network.graph import Graph
+from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.paths import NUM_SOURCES, Paths
+from theta_ray.network.reciprocity import Dyads
 from theta_ray.network.statistic import Statistic, statistics_of
 from theta_ray.network.tails import NUM_SAMPLES
 from theta_ray.network.triangles import count_triangles
@@ -38,6 +40,20 @@ _TAILS = {
 DEFINITIONS = {**degrees.DEFINITIONS, **_TIES["edges"], **_TIES["nodes"], **paths.DEFINITIONS, **_TAILS}
 
 
+class Known(NamedTuple):
+    """What several parts of the work need of a graph, found once."""
+
+    pairs: Dyads
+    weak: Nodes
+    """[nodes] weak component."""
+
+    @classmethod
+    def of(cls, graph: Graph) -> Known:
+        """Of any graph."""
+        pairs = reciprocity.dyads(graph)
+        return cls(pairs, components.weak_components(pairs.graph()))
+
+
 @dataclass(frozen=True)
 class Structure:
     """Statistics of a graph, values of its nodes, and curves."""
@@ -52,26 +68,33 @@ class Structure:
     """x and y: the share of nodes with at least x edges; the share of pairs x steps apart."""
 
 
-def tie_statistics(graph: Graph) -> dict[str, float]:
+def tie_statistics(graph: Graph, known: Known | None = None) -> dict[str, float]:
     """Statistics that the degrees of a graph do not decide: those to compare with random graphs (nulls.py)."""
-    return _ties(graph)[0]
+    return _ties(graph, known or Known.of(graph))[0]
 
 
 def structure(
-    graph: Graph, *, num_sources: int = NUM_SOURCES, num_samples: int = NUM_SAMPLES, seed: int = 0
+    graph: Graph,
+    known: Known | None = None,
+    *,
+    num_sources: int = NUM_SOURCES,
+    num_samples: int = NUM_SAMPLES,
+    seed: int = 0,
 ) -> Structure:
     """Statistics of one graph.
 
     Args:
         graph: directed or not; weights count in strengths and weighted reciprocity only.
+        known: of the graph, when it is known already.
         num_sources: nodes whose distances are measured (paths.py).
         num_samples: of fitted models behind the p-value of a tail (tails.py).
         seed: of both.
     """
     of_nodes = degrees.degrees(graph)
     size = degrees.size(graph, of_nodes)
-    ties, nodes = _ties(graph)
-    distances = paths.paths(graph, nodes["component_id"], num_sources=num_sources, seed=seed)
+    known = known or Known.of(graph)
+    ties, nodes = _ties(graph, known)
+    distances = paths.paths(known.pairs.graph(), known.weak, num_sources=num_sources, seed=seed)
     fitted = tails_of(of_nodes, graph.directed, num_samples, seed)
     num_pairs = len(distances.counts) * max(0, distances.num_nodes - 1)
     statistics = statistics_of({**size, **fitted}, "nodes", graph.num_nodes)
@@ -87,11 +110,11 @@ def structure(
     )
 
 
-def _ties(graph: Graph) -> tuple[dict[str, float], dict[str, NDArray[np.int32]]]:
-    pairs = reciprocity.dyads(graph)
+def _ties(graph: Graph, known: Known) -> tuple[dict[str, float], dict[str, NDArray[np.int32]]]:
+    pairs, weak = known
     triangles = count_triangles(pairs)
     simple = pairs.graph()
-    core, weak = cores.core_number(simple), components.weak_components(graph)
+    core = cores.core_number(simple)
     found = {
         **reciprocity.reciprocity(graph, pairs),
         **assortativity.degree_assortativity(graph, simple),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from theta_ray.network.false_discoveries import q_values
 from theta_ray.network.observations import Doubles, Flags, Integers
 from theta_ray.privacy import MINIMUM
 
@@ -88,7 +89,7 @@ def enrichment(
     p_value = _p_values(table, member, num_permutations, seed)
     is_possible = expected > 0
     q_value = np.full(observed.shape, np.nan)
-    q_value[is_possible] = benjamini_hochberg_q(p_value[is_possible])
+    q_value[is_possible] = q_values(p_value[is_possible])
     shown = np.nonzero(is_possible & (num_authors >= max(1, min_cell)))
     ratio = np.log2(observed[shown] / expected[shown])
     topic, group = (places.astype(np.int32) for places in shown)
@@ -149,15 +150,6 @@ def _p_values(table: _Table, member: Ids, num_permutations: int, seed: int) -> D
         low += found <= difference + room
         high += found >= difference - room
     return np.minimum(1.0, 2 * np.minimum(low, high) / (num_permutations + 1))
-
-
-def benjamini_hochberg_q(p_values: Doubles) -> Doubles:
-    """The smallest false discovery rate at which each would be found, in the order given."""
-    size = len(p_values)
-    order = np.argsort(-p_values, kind="stable")
-    found = np.empty(size)
-    found[order] = np.minimum.accumulate(p_values[order] * size / np.arange(size, 0, -1))
-    return found
 
 
 def top_topics(talk: Talk, num_authors: int) -> Ids:
