@@ -1,6 +1,7 @@
 """Passes of k-means over all rows on one Ray worker and on two, and what the driver adds.
 
     python benchmarks/kmeans_workers.py --rows 300000 --k 100,1000
+    python benchmarks/kmeans_workers.py --bare          without Ray: processes that only multiply and take the largest
 
 Random unit rows of 384 values in 16 shards of embeddings. Actors hold their rows before the clock starts; numbers of
 workers take turns, `--rounds` times, and medians over all passes are shown. `put + reduce` is the driver's part:
@@ -10,7 +11,9 @@ putting the centroids and adding up the sums. `same bits` compares the sums of a
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +37,15 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2")
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--bare", action="store_true")
+    parser.add_argument("--multiply", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.multiply:
+        print(multiplied(options.passes))
+        return
+    if options.bare:
+        bare(options.rounds)
+        return
     from theta_ray.config import Resources
     from theta_ray.progress import Progress
     from theta_ray.runtime import cluster
@@ -65,6 +76,39 @@ def main() -> None:
         ratio = statistics.median(each.seconds for each in first) / seconds
         same = "yes" if all((each.sums == first[0].sums).all() for each in passes) else "NO"
         print(f"| {k:,} | {count} | {seconds:.3f} | {ratio:.2f} | {driver / seconds:.2%} | {same} |")
+
+
+def bare(rounds: int) -> None:
+    """What two cores have over one at most: one process that multiplies, and two at once, in turns."""
+    command = [sys.executable, __file__, "--multiply"]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    print("| one, s a pass | two at once, s a pass of the slower | x |\n| ---: | ---: | ---: |")
+    for _ in range(rounds):
+        seconds = []
+        for count in (1, 2):
+            running = [
+                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(count)
+            ]
+            seconds.append(max(float(process.communicate()[0]) for process in running))
+        print(f"| {seconds[0]:.3f} | {seconds[1]:.3f} | {2 * seconds[0] / seconds[1]:.2f} |", flush=True)
+
+
+def multiplied(passes: int) -> float:
+    """Seconds in which 147,456 rows are multiplied with 1,000 centroids and the largest product of each is found."""
+    generator = np.random.default_rng(0)
+    rows = generator.random((72 * 2048, DIM), np.float32)
+    centroids, room = generator.random((DIM, 1000), np.float32), np.empty((2048, 1000), np.float32)
+
+    def once() -> None:
+        for begin in range(0, len(rows), 2048):
+            np.dot(rows[begin : begin + 2048], centroids, out=room)
+            room.argmax(axis=1)
+
+    once()  # wakes everything up
+    began = time.perf_counter()
+    for _ in range(passes):
+        once()
+    return (time.perf_counter() - began) / passes
 
 
 class Pass(NamedTuple):
