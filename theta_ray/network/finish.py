@@ -168,4 +168,8 @@ def figures_of(job: NetworkJob, manifest: dict[str, Any]) -> dict[str, Any]:
         figures[graph] = text
     figures["statistics"] = manifest["num_rows"]
     figures["topics_by_community"] = "yes" if manifest["inputs"]["topics"] else "no topics are committed"
-    return {**figures, **{name: job.tables[name].path for name in ("edges", "nodes", "communities")}}
+    figures |= {name: job.tables[name].path for name in ("edges", "nodes", "communities")}
+    figures["pictures"] = job.tables["network_curves"].at("*.svg")
+    if counts["exports"]:
+        figures["graph_files"] = f"{len(counts['exports'])} graphs: {job.tables['edges'].at('*.graphml')}, *.gexf"
+    return figures
