@@ -64,6 +64,13 @@ def test_a_new_kind_of_damage_is_told_and_the_same_share_as_before_is_not() -> N
     assert "8 rows turned away: the time is bad" in told.detail
 
 
+def test_deletions_are_told_however_few() -> None:
+    found = day(before=night(rejected={"deleted_id": 2}), intake=intake(1000, Rejected("deleted_id", "gone", 3, False)))
+    (told,) = changes(found)
+    assert told.headline == "Documents were deleted"
+    assert told.detail == "3 rows, 2 on 2026-01-30: gone."
+
+
 def test_statistics_move_beyond_their_intervals_or_what_random_graphs_vary() -> None:
     assert moved_beyond(stat(0.5, low=0.4, high=0.6), stat(0.3, low=0.2, high=0.45)) is None
     assert moved_beyond(stat(0.5, low=0.46, high=0.6), stat(0.3, low=0.2, high=0.45)) is not None

@@ -17,6 +17,7 @@ from theta_ray.report.today import stand_outs
 from theta_ray.report.words import graph_name, statistic_name
 
 NUM_SHOWN = 3
+DELETED = ("deleted_id", "deleted_text")
 MIN_Z, MIN_RELATIVE = 3.0, 0.1
 # Weights: what all else depends on comes first.
 OF_INPUT, OF_REASON, OF_TOPIC, OF_NETWORK, OF_DRIFT, OF_PERSON = 5.0, 2.0, 3.0, 1.0, 1.5, 0.8
@@ -90,7 +91,10 @@ def _reasons(facts: Facts, before: Night) -> Iterator[Change]:
     for each in facts.intake.rejected:
         then = before.rejected.get(each.reason, 0)
         expected = then * rows / max(before.rows_in, 1)
-        if each.is_damaged and not then:
+        if each.reason in DELETED and each.rows > then:
+            detail = f"{counted(each.rows, 'row')}, {then:,} on {before.date}: {each.meaning}."
+            yield Change("Documents were deleted", "", detail, "intake", OF_REASON * (0.5 + 10 * each.rows / rows))
+        elif each.is_damaged and not then:
             detail = f"{counted(each.rows, 'row')} turned away: {each.meaning}."
             weight = OF_REASON * (0.5 + 10 * each.rows / rows)
             yield Change("A new kind of damage", each.reason, detail, "intake", weight)

@@ -42,7 +42,8 @@ def network_of(config: Config, tables: Tables, executor: Executor) -> NetworkFac
     stats, curves = stats_of(tables["network_stats"]), _curves(tables["network_curves"])
     names = sorted({graph for graph, _ in stats} - {CORPUS}, key=lambda name: (name.startswith("co_"), name))
     top = top_people(tables["nodes"], executor)
-    communities, cells = _communities(config, tables), _cells(tables.get("topic_communities"))
+    communities = _communities(config, tables)
+    cells = _cells(tables.get("topic_communities"), config.recipe.report.min_cell)
     graphs = []
     for name in names:
         shown = communities.get(name, ())
@@ -116,9 +117,12 @@ def _shown(rows: list[dict[str, Any]], minimum: int) -> tuple[Community, ...]:
     return (*shown, Community(OTHER, left, None)) if left else tuple(shown)
 
 
-def _cells(table: Committed | None) -> dict[str, list[Cell]]:
+def _cells(table: Committed | None, minimum: int) -> dict[str, list[Cell]]:
+    """Topics in communities by graph, those of enough documents: few documents are of few people."""
     found: dict[str, list[Cell]] = {}
     for row in _rows(table) if table is not None else ():
+        if row["num_documents"] < minimum:
+            continue
         numbers = {name: row[name] for name in ("num_documents", "expected", "log2_ratio", "q_value")}
         found.setdefault(row["graph"], []).append(Cell(row["topic_id"], str(row["community_id"]), **numbers))
     return found
