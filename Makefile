@@ -1,6 +1,6 @@
 # Each target installs what it needs into .venv, once, with the versions of requirements.lock.
 #
-#   make sample   write the synthetic sample, embed it and show the result
+#   make sample   write the synthetic sample, embed it, and make the page of its topics and people
 #   make test     ruff, mypy and all tests
 #   make chaos    kills, full disks and S3 faults at length: 45 minutes, CHAOS="--only actors" for a part
 #   make check    ruff, mypy and the tests that start no processes: seconds
@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK_VENV := $(VENV)-lock
-SAMPLE_OPTIONS := --config recipes/sample.yaml --date 2026-01-31
+SAMPLE_OPTIONS := --config recipes/topics.yaml --date 2026-01-31
 
 .PHONY: sample test check chaos lint lock clean
 .DELETE_ON_ERROR:
@@ -21,6 +21,7 @@ SAMPLE_OPTIONS := --config recipes/sample.yaml --date 2026-01-31
 sample: $(VENV)/.sample sample/truth.parquet
 	$(BIN)/python jobs/embed.py $(SAMPLE_OPTIONS)
 	$(BIN)/python jobs/preview.py $(SAMPLE_OPTIONS)
+	$(BIN)/python jobs/report.py $(SAMPLE_OPTIONS)
 
 test: lint
 	$(BIN)/python -m pytest

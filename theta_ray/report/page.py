@@ -161,9 +161,10 @@ def _numbers(facts: Facts) -> Iterator[dict[str, str]]:
     note = "nothing was lost" if intake.adds_up else "the counts do not add up"
     yield {"value": f"{turned_away:,}", "name": "rows turned away", "note": f"each with a reason; {note}"}
     if facts.topics is not None:
-        events = [topic.event for topic in facts.topics.listed]
-        born = events.count("born")
-        note = f"{counted(born, 'new one')} since {facts.topics.before}" if facts.topics.before else ""
+        born = [topic.event for topic in facts.topics.listed].count("born")
+        sizes = [topic.size for topic in facts.topics.listed]
+        note = f"the largest of {max(sizes):,} documents" if sizes else "none of them large enough to show"
+        note = f"{counted(born, 'new one')} since {facts.topics.before}" if facts.topics.before else note
         yield {"value": f"{facts.topics.num_topics:,}", "name": "topics", "note": note}
     if facts.network is not None and facts.network.graphs:
         graph = facts.network.graphs[0]
