@@ -57,7 +57,10 @@ def main() -> None:
     print(f"{len(texts):,} texts, half of them held out; {options.clusters} clusters, ARI of a refit {refit:.3f}\n")
     print("| new vectors | neighbours kept | cosine before | identity | mean shift | procrustes | ridge | map | ARI |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |")
-    variants = {**VARIANTS, **({"adapter": {"adapter": options.adapter}} if options.adapter else {})}
+    variants = {
+        **VARIANTS,
+        **({"adapter": {"adapter": options.adapter, "max_length": None}} if options.adapter else {}),
+    }
     for name, changes in variants.items():
         new, _ = embed(texts, **changes)
         found = judge(old, new, NUM_NEIGHBOURS, Evaluation())
