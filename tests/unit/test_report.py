@@ -157,6 +157,8 @@ def test_a_night_is_compared_with_what_was_published(two_nights: Any) -> None:
     assert report.committed(config, NIGHTS[1]) is None
     publish(config, 3, tables, withdrawn=[2])
     assert report.committed(config, NIGHTS[1]) is not None
+    publish(config, 4, corpus_alone, date="2026-01-02", withdrawn=[2])  # late files of an older day
+    assert report.committed(config, NIGHTS[1]) is not None
 
 
 def publish(config: Config, version: int, tables: dict[str, Any], **more: Any) -> None:

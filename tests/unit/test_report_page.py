@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.report_facts import Parsed, facts, graph, network, parsed, stat, topic, topics
+from tests.report_facts import GRAPH, Parsed, facts, graph, network, parsed, stat, topic, topics
 from theta_ray.config_report import Report
-from theta_ray.report.facts import Facts, Rejected
+from theta_ray.report.facts import Facts, Night, Rejected
 from theta_ray.report.page import render
 
 HOSTILE = (
@@ -112,8 +112,24 @@ def test_the_policy_allows_the_one_style_and_the_one_script_and_nothing_else() -
     )
 
 
-def test_links_lead_to_parts_of_the_page_and_ids_are_there_once() -> None:
-    _, page = page_of(facts())
+def after_a_night() -> Facts:
+    """A day on which everything changed."""
+    people = {GRAPH: frozenset({"nobody"})}
+    stats = {(GRAPH, "reciprocity"): stat(0.9, null_sd=0.01), ("corpus", "posts_gini"): stat(0.1, low=0.0, high=0.2)}
+    before = Night("2026-01-30", 500, 500, {}, {0: ("label 0", 500), 7: ("gone", 12)}, stats, people)
+    return facts(before=before, drift="too many documents are outside of all clusters")
+
+
+def test_all_changes_since_the_night_before_are_told() -> None:
+    said = visible(page_of(after_a_night())[1])
+    for headline in ("Fewer rows came in", "A topic was born", "A topic has died", "A new hub", "have drifted"):
+        assert headline in said
+    assert re.search(r"\d changes since 2026-01-30", said)
+
+
+@pytest.mark.parametrize("found", [facts(), after_a_night(), facts(topics=None), facts(network=None)])
+def test_links_lead_to_parts_of_the_page_and_ids_are_there_once(found: Facts) -> None:
+    _, page = page_of(found)
     ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
     assert len(ids) == len(set(ids))
     for element in page.elements:

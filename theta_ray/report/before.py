@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.errors import InputError
@@ -17,8 +19,8 @@ from theta_ray.report.tables import Committed, published_tables
 from theta_ray.store import Partition
 
 Tables = Mapping[str, Committed]
-# Nights of a trend, today included.
-NUM_NIGHTS = 14
+# Nights of a trend, today included; publications that are looked through for the newest earlier day.
+NUM_NIGHTS, NUM_PUBLICATIONS = 14, 32
 
 
 def tables_before(config: Config, day: str, tables: Tables) -> Tables | None:
@@ -48,20 +50,32 @@ def nights_before(topics: Committed) -> list[Committed]:
 
 
 def _published(config: Config, day: str) -> Tables | None:
-    """Those of the newest publication of an earlier day; None where there is none, or it is no longer whole."""
-    publications = Publications(config.root, config.recipe.name)
+    """Those that were published of the newest earlier day; None where there are none, or they are no longer whole."""
+    found = _newest_publication(Publications(config.root, config.recipe.name), day)
+    if found is None:
+        return None
+    try:
+        tables = published_tables(config.root, found)
+    except InputError:
+        return None  # cleaned up, or forgotten, since
+    return tables if "corpus" in tables else None
+
+
+def _newest_publication(publications: Publications, day: str) -> dict[str, Any] | None:
+    """The last one of the newest earlier day; those that a rollback took back do not count."""
     versions = publications.versions()
     newest = publications.read(versions[-1]) if versions else None
     withdrawn = newest.get("withdrawn", ()) if newest is not None else ()
-    for version in reversed([version for version in versions if version not in withdrawn]):
+    yesterday = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+    best: dict[str, Any] | None = None
+    # late files of an older day may have been published last
+    for version in [version for version in reversed(versions) if version not in withdrawn][:NUM_PUBLICATIONS]:
         found = publications.read(version)
-        if found is not None and found["date"] < day:
-            try:
-                tables = published_tables(config.root, found)
-            except InputError:
-                return None  # cleaned up, or forgotten, since
-            return tables if "corpus" in tables else None
-    return None
+        if found is not None and (best["date"] if best else "") < found["date"] < day:
+            best = found
+        if best is not None and best["date"] == yesterday:
+            break
+    return best
 
 
 def _newest_earlier(root: str, day: str, tables: Tables) -> Tables | None:

@@ -8,7 +8,7 @@ night, or nothing changed, what stands out today takes the places that are left.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from theta_ray.report.facts import Facts, Night, Stat, Topic
@@ -39,10 +39,15 @@ class Change:
 
 def most_worth(facts: Facts, count: int = NUM_SHOWN) -> list[Change]:
     """The changes of most weight, then what stands out today."""
-    changed = sorted(changes(facts), key=lambda change: (-change.weight, change.headline, change.subject))[:count]
+    changed = ranked(changes(facts))[:count]
     taken = {change.anchor for change in changed}
     others = [Change(*each) for each in stand_outs(facts)]
     return [*changed, *(each for each in others if each.anchor not in taken)][:count]
+
+
+def ranked(found: Iterable[Change]) -> list[Change]:
+    """Changes, those of most weight first."""
+    return sorted(found, key=lambda change: (-change.weight, change.headline, change.subject))
 
 
 def changes(facts: Facts) -> Iterator[Change]:

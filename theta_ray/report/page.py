@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from theta_ray.config_report import Report
-from theta_ray.report.changes import most_worth
+from theta_ray.report.changes import changes, most_worth, ranked
 from theta_ray.report.charts import spark_line
 from theta_ray.report.charts_style import charts_style
 from theta_ray.report.charts_svg import Words
@@ -54,9 +54,9 @@ RUN_NUMBERS = (
     ("tokens_per_second", "Tokens per second", ""),
     ("padding_share", "Padding", "padding"),
     ("smallest_cosine", "Parity", "parity"),
-    ("cost", "Cost", ""),
+    ("cost_of_million_documents", "Cost of a million documents", ""),
 )
-SPARK_POINTS = 60
+SPARK_POINTS, NUM_CHANGES = 60, 50
 
 
 def render(facts: Facts, settings: Report) -> bytes:
@@ -71,6 +71,7 @@ def render(facts: Facts, settings: Report) -> bytes:
         "lead": _lead(facts),
         "numbers": list(_numbers(facts)),
         "looks": looks,
+        "changes": ranked(changes(facts))[:NUM_CHANGES],
         "looks_title": f"{_number_word(len(looks))} most worth looking at",
         "looks_lead": _looks_lead(facts),
         "contents": CONTENTS,
