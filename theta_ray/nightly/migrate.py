@@ -30,6 +30,7 @@ from theta_ray.nightly.earlier_embeddings import find_earlier, full_cost, partia
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard
 from theta_ray.runtime import cluster
 from theta_ray.schemas import EMBEDDING_MAPS
+from theta_ray.stale import compare_settings, cut
 from theta_ray.store import Record, digest_of, fingerprint, finished_shards
 from theta_ray.tasks import Executor
 from theta_ray.topics.topic_tasks import TopicsJob
@@ -208,8 +209,13 @@ def _names(found: Migration) -> dict[str, Any]:
     return {
         "from": f"{job.previous.fingerprint}  {_model(before)}",
         "to": f"{job.embed.embeddings.fingerprint}  {_model(now)}",
+        "settings": "; ".join(cut(compare_settings(found.earlier["sections"], _sections(job)))) or "as before",
         "day_of_anchors": job.previous.date,
     }
+
+
+def _sections(job: MigrateJob) -> dict[str, Any]:
+    return {"encoder": job.embed.encoder.model_dump(mode="json"), "embed": job.embed.embed.model_dump(mode="json")}
 
 
 def _model(parts: list[str | None]) -> str:
