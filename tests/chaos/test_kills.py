@@ -15,7 +15,7 @@ from theta_ray.steps import Step
 pytestmark = pytest.mark.chaos
 # One process works on a local run, so one kill costs one shard.
 WORKERS = 1
-TABLES = ("corpus", "embeddings", "quarantine")
+TABLES = ("corpus", "embeddings", "quarantine", "text_index")
 # Who holds the corpus holds its quarantine; embeddings have their corpus for a plan, and only they share texts.
 SHARING = {"index_created", "export_computed", "export_created"}
 TRAINING = {"step_taken", "checkpoint_created"}
@@ -24,6 +24,7 @@ MINING = {"pairs_staged", "near_staged", "negatives_staged"}
 ABSENT = {
     "embeddings": {"plan_created", "rows_staged", *MINING, *TRAINING},
     "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING, *MINING, *TRAINING},
+    "text_index": {"plan_created", "rows_staged", *SHARING, *MINING, *TRAINING},
     "corpus": {*SHARING, *MINING, *TRAINING},
     "pairs": {"plan_created", *SHARING, *TRAINING},
 }

@@ -172,7 +172,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             **_adapter_figures(job),
             "vectors": f"{job.dim} x {job.embed.store_dtype}",
             "shards": work.num_shards,
-            "shards_made_by_this_run": work.num_made,
+            "shards_made_by_this_run": work.num_made + work.num_assembled,
             "actors_that_worked": len({call.actor for call in work.calls}),
             "ramp_seconds": round(work.ramp_seconds(), 1),
         },

@@ -51,7 +51,7 @@ def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
     steps = prepare.plan(config, day, found).steps
     corpus = found.manifest if found.is_current else None
     if corpus is None:
-        figures: dict[str, Any] = {"shards": "known once the corpus is prepared"}
+        figures: dict[str, Any] = {"shards": "known once the corpus is prepared", **_earlier_figures(job, [])}
         todo, strata = [], input_strata(found)
         status, reasons = "would run after prepare", ["the corpus is not committed in this version"]
     else:
@@ -62,8 +62,7 @@ def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
         strata = draw_strata(job, corpus, todo)
         figures = {"shards": len(tasks), "shards_finished": len(tasks) - len(todo) - len(carried)}
         figures |= {"shards_carried_over": len(carried)} if carried else {}
-        if todo and night_of(job, tasks, []).earlier_segments():
-            figures["earlier_nights"] = "texts that they have are looked up and taken over, which no estimate knows yet"
+        figures |= _earlier_figures(job, tasks) if todo else {}
         figures["rows_to_embed"] = sum(task.num_rows for task in todo)
         figures["bytes_of_text"] = sum(g["text_bytes"] for s in corpus["shards"] for g in s["details"]["row_groups"])
         committed = _committed(job, found)
@@ -79,6 +78,13 @@ def plan(config: Config, day: str, found: Survey | None = None) -> Plan:
 def committed(config: Config, day: str, found: Survey | None = None) -> dict[str, Any] | None:
     """The newest version, where it is of exactly the corpus of now; None where `run` has something to do."""
     return _committed(make_job(config, day), found or look(config, day))
+
+
+def _earlier_figures(job: EmbedJob, tasks: list[ShardTask]) -> dict[str, Any]:
+    """For a plan: texts of earlier nights are found by the run."""
+    if not night_of(job, tasks, []).earlier_segments():
+        return {}
+    return {"earlier_nights": "texts that they have are looked up and taken over, which no estimate knows yet"}
 
 
 def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
