@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
+
 from theta_ray.report.facts import (
     Cell,
     Community,
@@ -22,11 +24,13 @@ from theta_ray.report.facts import (
     Topic,
     Topics,
 )
+from theta_ray.report.map_picture import MapPoints
 from theta_ray.runcard import RunCard
 
 TABLES = (
     "corpus",
     "embeddings",
+    "assignments",
     "topics",
     "topic_counts",
     "network_stats",
@@ -104,6 +108,12 @@ def network(*graphs: GraphFacts) -> NetworkFacts:
     return NetworkFacts(graphs, {"posts_gini": stat(0.5, low=0.4, high=0.6)}, lorenz, tuple(range(24)))
 
 
+def points(count: int, num_topics: int, texts: dict[int, str]) -> MapPoints:
+    """Documents of topics 0, 1, ... anywhere on a map."""
+    generator = np.random.default_rng(0)
+    return MapPoints(generator.random((count, 2)), generator.integers(0, num_topics, count), texts, 2 * count)
+
+
 def facts(**values: Any) -> Facts:
     """Everything that a page can say, of a small day."""
     sources = {name: Source(name, f"/root/{name}/0/dt=2026-01-31", "0" * 12, 1, 10) for name in TABLES}
@@ -122,6 +132,7 @@ def facts(**values: Any) -> Facts:
         "cards": (RunCard("embed", "committed", "/root", "0" * 12, "2026-01-31", {"tokens": 9}, {}),),
         "sources": sources,
         "before": None,
+        "map": points(30, 2, {3: "a text of the map"}),
     }
     return Facts(**{**known, **values})
 

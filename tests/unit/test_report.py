@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.corpora import write_jsonl
 from tests.report_facts import parsed
 from tests.reported import NIGHTS, files_in, page, posts, report_config, words_of
 from theta_ray.clean_up import run as clean_up
@@ -95,13 +94,21 @@ def test_no_author_and_no_text_is_on_a_page_unless_the_recipe_shows_texts(two_ni
     assert "author-" not in shown
 
 
-def test_a_late_file_makes_another_version(tmp_path: Path, bert: Path) -> None:
-    config = report_config(tmp_path, bert, {NIGHTS[0]: posts(TOPICS, 60, NIGHTS[0])})
+def networks_of(folder: Path, model: Path, num_posts: int, **section: Any) -> Config:
+    """A configuration whose networks are committed, and whose page is of no more."""
+    nights = {NIGHTS[0]: posts(TOPICS, num_posts, NIGHTS[0])}
+    config = report_config(folder, model, nights, {"make_missing": False, **section})
+    analyze_network.run(config, NIGHTS[0])
+    return config
+
+
+def test_another_version_of_a_table_makes_another_version_of_the_page(tmp_path: Path, bert: Path) -> None:
+    config = networks_of(tmp_path, bert, 30)
     page(config, NIGHTS[0])
-    write_jsonl(tmp_path / f"raw-{NIGHTS[0]}.jsonl", posts(TOPICS, 90, NIGHTS[0]))
-    plan = report.plan(config, NIGHTS[0])
-    assert [step.status.split(":")[0] for step in plan.steps][-1] == "would run after them"
-    assert "90 rows" in words_of(page(config, NIGHTS[0]))
+    networks_of(tmp_path, bert, 60)
+    assert report.committed(config, NIGHTS[0]) is None
+    assert report.plan(config, NIGHTS[0]).steps[-1].status == "would run"
+    assert "60 rows" in words_of(page(config, NIGHTS[0]))
     assert list_versions(report.partition_of(config, NIGHTS[0])) == [1, 2]
 
 
@@ -109,8 +116,10 @@ def test_pseudonyms_are_shown_by_their_first_digits(
     tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THETA_RAY_AUTHOR_KEY", "0" * 64)
-    corpus = {"authors": "pseudonym"}
-    config = report_config(tmp_path, bert, {NIGHTS[0]: posts(TOPICS, 90, NIGHTS[0])}, {"min_cell": 1}, corpus=corpus)
+    nights = {NIGHTS[0]: posts(TOPICS, 60, NIGHTS[0])}
+    section = {"min_cell": 1, "make_missing": False}
+    config = report_config(tmp_path, bert, nights, section, corpus={"authors": "pseudonym"})
+    analyze_network.run(config, NIGHTS[0])
     rows = files_in(page(config, NIGHTS[0]))["hubs-comment_to_parent_author.csv"].splitlines()[1:]
     assert rows
     assert all(len(row.split(",")[0].lstrip("'")) == 12 for row in rows)
@@ -122,26 +131,30 @@ def test_only_what_is_committed_is_on_a_page_that_makes_nothing(tmp_path: Path, 
         report.run(config, NIGHTS[0])
     analyze_network.run(config, NIGHTS[0])
     said = words_of(page(config, NIGHTS[0]))
-    assert "There are no topics of this day. The recipe needs a section cluster" in said
+    assert "There are no topics of this day. jobs/label_topics.py makes them, where the recipe has a section" in said
     assert "Who answers whom" in said
     assert not find_tables(config, NIGHTS[0]).keys() & {"embeddings", "topics"}
 
 
-def test_small_groups_are_neither_named_nor_counted_apart(tmp_path: Path, bert: Path) -> None:
-    config = report_config(tmp_path, bert, {NIGHTS[0]: posts(TOPICS, 90, NIGHTS[0])}, {"min_cell": 25})
-    files = files_in(page(config, NIGHTS[0]))
+def test_small_groups_are_neither_named_nor_counted_apart(two_nights: Any) -> None:
+    config, _ = two_nights
+    section = config.recipe.report.model_copy(update={"min_cell": 31})
+    recipe = config.recipe.model_copy(update={"report": section})
+    shown = page(config.model_copy(update={"recipe": recipe}), NIGHTS[1])
+    files = files_in(shown)
+    sizes = [int(row.rsplit(",", 6)[1]) for row in files["topics.csv"].splitlines()[1:]]
+    assert all(size >= 31 for size in sizes)
+    assert f"{4 - len(sizes)} more topic" in words_of(shown)
     assert not [name for name in files if name.startswith(("communities-", "topics-by-community-"))]
     for name in (name for name in files if name.startswith(("hubs-", "authorities-"))):
         assert len(files[name].splitlines()) == 1
-    assert all(int(row.split(",")[-6]) >= 25 for row in files["topics.csv"].splitlines()[1:])
 
 
 def test_a_page_that_is_too_large_is_refused_with_what_to_change(
     tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "MAX_BYTES", 10_000)
-    config = report_config(tmp_path, bert, {NIGHTS[0]: posts(TOPICS, 30, NIGHTS[0])}, {"make_missing": False})
-    analyze_network.run(config, NIGHTS[0])
+    config = networks_of(tmp_path, bert, 30)
     with pytest.raises(StageError, match=r"the page would have [\d,]+ bytes.*set a smaller report.num_points"):
         report.run(config, NIGHTS[0])
 

@@ -44,7 +44,7 @@ CONTENTS = (
     ("definitions", "Definitions"),
 )
 TOPICS_HOW = (
-    "The recipe needs a section cluster, such as cluster: {num_clusters: 8}; then jobs/label_topics.py makes them, and "
+    "jobs/label_topics.py makes them, where the recipe has a section cluster (such as cluster: {num_clusters: 8}), and "
     "jobs/report.py this page again."
 )
 NETWORK_HOW = "jobs/analyze_network.py makes them, and jobs/report.py this page again."

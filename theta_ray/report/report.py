@@ -169,7 +169,7 @@ def write(config: Config, day: str) -> RunCard:
     job = make_job(config, day)
     manifest = _committed(job)
     if manifest is None:
-        with holding(job.report, config.resources) as lease:
+        with holding(job.report, config.resources) as lease, cluster(config.resources):
             job = make_job(config, day)  # another run may have been first while this one waited
             manifest = _committed(job)
             if manifest is None:
