@@ -23,11 +23,11 @@ sample: $(VENV)/.sample sample/truth.parquet
 	$(BIN)/python jobs/preview.py $(SAMPLE_OPTIONS)
 	$(BIN)/python jobs/report.py $(SAMPLE_OPTIONS)
 
-test: lint
-	$(BIN)/python -m pytest
+test: lint $(VENV)/.browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: lint
-	$(BIN)/python -m pytest -m "not ray and not chaos and not s3 and not gpu"
+	$(BIN)/python -m pytest -m "not ray and not chaos and not s3 and not gpu and not browser"
 
 chaos: $(VENV)/.test
 	$(BIN)/python -m tests.chaos --out results/chaos.md $(CHAOS)
@@ -47,6 +47,11 @@ $(VENV)/.sample: pyproject.toml requirements.lock | $(VENV)/.made
 $(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/.made
 	$(PIP) install -c requirements.lock -e ".[sample,test]"
 	@touch $@ $(VENV)/.sample
+
+# Debian's headless Chromium, unpacked below .venv without root; elsewhere tests that open pages need one installed.
+$(VENV)/.browser: tests/browser/chromium.py | $(VENV)/.test
+	$(BIN)/python -m tests.browser.chromium $(VENV)/chromium
+	@touch $@
 
 define make_venv
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 on the PATH; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; }
