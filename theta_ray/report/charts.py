@@ -24,6 +24,8 @@ NUM_HOURS = 24
 # Units of a drawing, labels included; a phone of 360 pixels shows it nearly 1:1.
 WIDTH, HEIGHT, BAR = 340, 240, 22
 LEGEND = 20
+# Dates have room for so many after the first.
+NUM_DAYS = 2
 FIT = {"type": "fit", "contains": "padding"}
 FIT_ACROSS = {"type": "fit-x", "contains": "padding"}
 Spec = dict[str, Any]
@@ -174,7 +176,9 @@ def _positional(name: str, axis: Axis, values: Sequence[Any]) -> Spec:
     """An axis of a line chart: few ticks, powers of ten on a logarithmic one."""
     found: Spec = {"field": name, "title": cut(axis.label)}
     if axis.scale == "day":
-        ticks = {"format": "%Y-%m-%d", "tickCount": 3, "labelOverlap": "greedy"}
+        days = sorted(set(values))
+        chosen = [days[i * (len(days) - 1) // NUM_DAYS] for i in range(NUM_DAYS + 1)] if days else []
+        ticks = {"format": "%Y-%m-%d", "values": [_milliseconds(day) for day in sorted(set(chosen))]}
         return found | {"type": "temporal", "scale": {"type": "utc"}, "axis": ticks}
     found["type"] = "quantitative"
     if axis.scale == "log":
@@ -186,6 +190,10 @@ def _positional(name: str, axis: Axis, values: Sequence[Any]) -> Spec:
     low = 0.0 if name == "y" and min(values, default=0) >= 0 else None
     scale: Spec = {"zero": low is not None, "nice": name == "y"}
     return found | {"scale": scale, "axis": {"tickCount": 5, "format": ",.12~g"}}
+
+
+def _milliseconds(day: str) -> float:
+    return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp() * 1_000
 
 
 def _legend() -> Spec:

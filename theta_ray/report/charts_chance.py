@@ -94,7 +94,7 @@ def null_chart(words: Words, rows: Sequence[Beside]) -> str:
         "type": "quantitative",
         "title": "distance in standard deviations",
         "scale": {"type": "symlog", "domain": [-most * 1.6, most * 1.6], "constant": 2},
-        "axis": {"values": _symmetric_ticks(most), "format": "~s"},
+        "axis": {"values": _symmetric_ticks(most), "format": "~s", "titleAnchor": "end"},
     }
     y = {"field": "n", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 160}}
     place = {"x": x | {"field": "z"}, "y": y}

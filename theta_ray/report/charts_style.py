@@ -39,6 +39,7 @@ def _map_style() -> str:
         f"{hues}\n"
         ".map{display:block;width:100%;max-width:44rem;height:auto;color:var(--chart-ink)}\n"
         ".map .dots path{fill:none;stroke:currentColor;stroke-width:6;stroke-linecap:round;stroke-opacity:.6}\n"
+        ".map.few .dots path{stroke-width:10}\n"
         ".map .other{opacity:.35}.map circle{fill:currentColor;stroke:var(--chart-paper);stroke-width:1.5}\n"
         ".map text{font-family:Arial,'Liberation Sans',Helvetica,sans-serif;fill:var(--chart-ink);"
         "stroke:var(--chart-paper);stroke-width:5;paint-order:stroke;stroke-linejoin:round;pointer-events:none}\n"

@@ -76,8 +76,9 @@ def drawn(words: Words, spec: dict[str, Any]) -> str:
 
 
 def element(words: Words, size: tuple[float, float], body: str, name: str = "chart") -> str:
-    """An `svg` element of some width and height in units; `name` is its class."""
-    key = f"{name}-{zlib.crc32(f'{words.title}|{words.description}|{body}'.encode('utf-8', 'replace')):08x}"
+    """An `svg` element of some width and height in units; `name` is its class, or classes."""
+    told_apart = f"{words.title}|{words.description}|{body}".encode("utf-8", "replace")
+    key = f"{name.partition(' ')[0]}-{zlib.crc32(told_apart):08x}"
     return (
         f'<svg class="{name}" viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-labelledby="{key}-t {key}-d">'
         f'<title id="{key}-t">{clean(words.title)}</title><desc id="{key}-d">{clean(words.description)}</desc>'

@@ -9,7 +9,7 @@ from theta_ray.report.charts_svg import clean, cut
 
 # Units: of the numbers, which a phone shows at half the size, and of the words, which wider screens show.
 NUMBER_HEIGHT, DIGIT, WORD_HEIGHT, LETTER = 24, 13, 16, 7.6
-MAX_WORDS = 22
+MAX_WORDS, MIN_WORDS = 24, 12
 # A label may be moved by so many of its heights, up or down, to where there is room.
 SHIFTS = (0, -1, 1, -2, 2)
 
@@ -57,11 +57,11 @@ def place_labels(labels: Sequence[Label], size: float) -> list[str]:
         for topic_id, box in numbers.items()
     ]
     for label in labels:
-        if label.topic_id in numbers:
-            words, box = _words_box(label, numbers[label.topic_id])
-            if words and box.right <= size and not any(box.meets(other) for other in taken):
+        for words, box in _words_boxes(label, numbers[label.topic_id]) if label.topic_id in numbers else ():
+            if box.left >= 0 and box.right <= size and not any(box.meets(other) for other in taken):
                 taken.append(box)
                 found.append(f'<text class="words" x="{box.left:.0f}" y="{box.bottom - 6:.0f}">{clean(words)}</text>')
+                break
     return found
 
 
@@ -74,8 +74,16 @@ def _number_boxes(label: Label, size: float) -> Iterator[Box]:
         yield Box(x - width / 2, y - NUMBER_HEIGHT / 2, x + width / 2, y + NUMBER_HEIGHT / 2)
 
 
-def _words_box(label: Label, number: Box) -> tuple[str, Box]:
-    words = cut(label.words, MAX_WORDS)
+def _words_boxes(label: Label, number: Box) -> Iterator[tuple[str, Box]]:
+    """Words and where they may stand: right of the number, left of it, and below; fewer of them if need be."""
     middle = (number.top + number.bottom) / 2
-    right = number.right + 2 + LETTER * len(words)
-    return words, Box(number.right + 2, middle - WORD_HEIGHT / 2, right, middle + WORD_HEIGHT / 2 + 4)
+    for most in (MAX_WORDS, MIN_WORDS):
+        words = cut(label.words, most)
+        width = LETTER * len(words) + 2
+        left = label.x - width / 2
+        for start, top in (
+            (number.right + 2, middle - 8),
+            (number.left - 2 - width, middle - 8),
+            (left, number.bottom),
+        ):
+            yield words, Box(start, top, start + width, top + WORD_HEIGHT + 4)

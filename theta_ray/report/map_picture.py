@@ -22,6 +22,8 @@ from theta_ray.report.map_labels import Label, place_labels
 GRID, SIZE, MARGIN = 1_200, 640, 20
 # A topic's colour differs from those of so many around it.
 NUM_AROUND = 5
+# Fewer documents than these are larger dots.
+FEW = 5_000
 MAX_TEXTS, MAX_TEXT = 1_500, 120
 OTHER = -1
 
@@ -96,7 +98,8 @@ def topic_map(points: MapPoints, topics: Sequence[MapTopic]) -> TopicMap:
         Region(topic.topic_id, topic.label, topic.size, where(centres[topic.topic_id]), _near(topic.topic_id, centres))
         for topic in shown
     )
-    return TopicMap(element(words, (SIZE, SIZE), body + "".join(labels), "map"), regions)
+    name = "map few" if len(cells) < FEW else "map"
+    return TopicMap(element(words, (SIZE, SIZE), body + "".join(labels), name), regions)
 
 
 def dots(cells: NDArray[np.int64]) -> str:

@@ -45,7 +45,7 @@
     });
     const mark = (topic) => {
       map.classList.toggle("one", topic !== undefined);
-      for (const group of map.querySelectorAll(".dots")) group.classList.toggle("on", group.dataset.topic === topic);
+      for (const group of map.querySelectorAll(".dots")) group.classList.toggle("on", group.dataset.topic === (topic ?? null));
     };
     for (const row of document.querySelectorAll("[data-map-topic]")) {
       for (const event of ["focusin", "pointerenter"]) row.addEventListener(event, () => mark(row.dataset.mapTopic));
