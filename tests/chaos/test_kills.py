@@ -21,12 +21,13 @@ SHARING = {"index_created", "export_computed", "export_created"}
 TRAINING = {"step_taken", "checkpoint_created"}
 # Every way of mining pairs stages rows; only hard negatives need more.
 MINING = {"pairs_staged", "near_staged", "negatives_staged"}
+DELETING = {"tables_made_again", "objects_removed"}
 ABSENT = {
-    "embeddings": {"plan_created", "rows_staged", *MINING, *TRAINING},
-    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING, *MINING, *TRAINING},
-    "text_index": {"plan_created", "rows_staged", *SHARING, *MINING, *TRAINING},
-    "corpus": {*SHARING, *MINING, *TRAINING},
-    "pairs": {"plan_created", *SHARING, *TRAINING},
+    "embeddings": {"plan_created", "rows_staged", *MINING, *TRAINING, *DELETING},
+    "quarantine": {"lease_taken", "plan_created", "rows_staged", *SHARING, *MINING, *TRAINING, *DELETING},
+    "text_index": {"plan_created", "rows_staged", *SHARING, *MINING, *TRAINING, *DELETING},
+    "corpus": {*SHARING, *MINING, *TRAINING, *DELETING},
+    "pairs": {"plan_created", *SHARING, *TRAINING, *DELETING},
 }
 
 
