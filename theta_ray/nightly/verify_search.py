@@ -33,8 +33,8 @@ PIECE_BYTES = 2**24
 # A longer run of letters and digits is no id.
 MAX_WORD_BYTES = 2**12
 CUT_WORD, FIRST_WORD = re.compile(rb"[\w\x80-\xff]*\Z"), re.compile(rb"\A[\w\x80-\xff]+")
-Parts = Iterator[tuple[str, bool, str]]
-"""Name of a part, whether it is one whole value, and its text."""
+Parts = Iterator[tuple[str, bool, list[str]]]
+"""Name of a part, whether its texts are whole values (cells, JSON strings), and these."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,17 @@ class Needles:
         """Characters of the longest one."""
         return max((len(text) for each in (*self.words.values(), self.odd) for text, _ in each), default=0)
 
-    def count(self, text: str, *, is_value: bool) -> int:
-        """How often a text holds any of them."""
-        found = int(is_value and text in self.whole)
-        # keys are few where deletions are: most texts end here
-        for word in set(WORD.findall(text)) & self.words.keys() if self.words else ():
-            found += sum(_count(needle, is_id, text) for needle, is_id in self.words[word])
-        return found + sum(_count(needle, is_id, text) for needle, is_id in self.odd)
+    def count(self, texts: list[str], *, are_values: bool) -> int:
+        """How often some texts hold any of them."""
+        found = sum(text in self.whole for text in texts) if are_values and self.whole else 0
+        # all words together: most texts end here
+        if self.odd or self.words.keys() & set(WORD.findall("\n".join(texts))):
+            found += sum(self._count_in(text) for text in texts)
+        return found
+
+    def _count_in(self, text: str) -> int:
+        needles = [each for word in self.words.keys() & set(WORD.findall(text)) for each in self.words[word]]
+        return sum(_count(needle, is_id, text) for needle, is_id in (*needles, *self.odd))
 
 
 def _count(needle: str, is_id: bool, text: str) -> int:
@@ -102,8 +106,8 @@ def forms_of(texts: list[str], normalize: Callable[[list[str]], list[str]]) -> s
 def search_object(name: str, file: IO[bytes], needles: Needles) -> Counter[str]:
     """How often each part of an object holds a needle; parts are columns of parquet, and `` of all else."""
     found: Counter[str] = Counter()
-    for part, is_value, text in parts_of(name, file, needles.longest):
-        count = needles.count(text, is_value=is_value)
+    for part, are_values, texts in parts_of(name, file, needles.longest):
+        count = needles.count(texts, are_values=are_values)
         if count:
             found[part] += count
     return found
@@ -131,12 +135,11 @@ def _parquet(file: IO[bytes]) -> Parts:
     with pq.ParquetFile(file) as parquet:
         for key, value in (parquet.metadata.metadata or {}).items():
             if key != b"ARROW:schema":
-                yield "footer", False, f"{key.decode(errors='replace')} {value.decode(errors='replace')}"
-        yield "footer", False, " ".join(parquet.schema_arrow.names)
+                yield "footer", False, [f"{key.decode(errors='replace')} {value.decode(errors='replace')}"]
+        yield "footer", False, parquet.schema_arrow.names
         for batch in parquet.iter_batches():
             for name in batch.schema.names:
-                for value in _strings(batch[name]):
-                    yield name, True, value
+                yield name, True, list(_strings(batch[name]))
 
 
 def _strings(values: pa.Array) -> Iterator[str]:
@@ -166,8 +169,7 @@ def _json(data: bytes) -> Parts:
         values = [json.loads(text)]
     except ValueError:
         values = [json.loads(line) for line in text.splitlines() if line.strip()]
-    for value in _json_strings(values):
-        yield "", True, value
+    yield "", True, list(_json_strings(values))
 
 
 def _json_strings(value: Any) -> Iterator[str]:
@@ -194,6 +196,6 @@ def _pieces(file: IO[bytes], longest: int) -> Parts:
         following = file.read(PIECE_BYTES)
         piece = kept + data
         end = len(piece) - (len(CUT_WORD.findall(piece[-MAX_WORD_BYTES:])[0]) if following else 0)
-        yield "", False, piece[:end].decode(errors="replace")
+        yield "", False, [piece[:end].decode(errors="replace")]
         kept = FIRST_WORD.sub(b"", piece[-(4 * longest + MAX_WORD_BYTES) :])
         data = following
