@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from theta_ray.errors import TransientError
+from theta_ray.metrics import COUNTS
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0  # without a byte
@@ -107,6 +108,7 @@ def policy(uri: str) -> dict[str, Any]:
         raise TransientError(f"{uri}: {said}, after {tried}; rerun to go on when the store answers") from error
 
     return {
+        "before_sleep": lambda _: COUNTS.add("theta_retries_total", kind="store"),
         "retry": retry_if_exception(is_transient),
         "wait": wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
         "stop": stop_after_attempt(ATTEMPTS) | stop_after_delay(TOTAL_SECONDS),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from theta_ray.metrics import COUNTS
 from theta_ray.objects import create, read_bytes
 from theta_ray.store import Partition, canonical_json
 
@@ -68,6 +69,8 @@ class RunCard:
     seeds: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     upstream: list[RunCard] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What the process of this run had counted when it wrote the card (metrics.py)."""
 
     @classmethod
     def of(cls, stage: str, partition: Partition, figures: dict[str, Any], **details: Any) -> RunCard:
@@ -99,7 +102,8 @@ class RunCard:
 
     def save(self, partition: Partition, version: int) -> None:
         """Create the card of a version; the one of the run that committed it stays."""
-        values = asdict(self)
+        COUNTS.add_card(self.stage, self.figures, self.quarantined)
+        values = {**asdict(self), "metrics": COUNTS.snapshot()}
         values.pop("upstream")
         create(_card_path(partition, version), canonical_json(values))
 

@@ -32,6 +32,7 @@ from theta_ray.errors import (
     ThetaError,
 )
 from theta_ray.logs import is_submitted, say, start_logging
+from theta_ray.metrics import COUNTS
 from theta_ray.recipe_files import load_config
 from theta_ray.runcard import Plan
 
@@ -101,7 +102,8 @@ def leave(name: str, action: Callable[[], int]) -> NoReturn:
 
 def _say_code(name: str, code: int) -> None:
     text = f"exit code {code}: {EXIT_CODES.get(code, 'see the line before')}"
-    say(name, text, level="ERROR" if code else "INFO", figures={"event": "summary", "exit_code": code})
+    figures = {"event": "summary", "exit_code": code, "metrics": COUNTS.snapshot()}
+    say(name, text, level="ERROR" if code else "INFO", figures=figures)
 
 
 @contextmanager
@@ -158,7 +160,9 @@ def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:
     if options.plan:
         sys.stdout.write(stage.plan(config, day).page())
         return 0
+    COUNTS.corpus = config.recipe.name
     card = stage.run(config, day)
+    COUNTS.succeed()
     if not is_submitted():
         sys.stderr.write(card.page())  # a log has the line
     if not sys.stdout.isatty():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from theta_ray.config import Resources
+from theta_ray.gpu_hours import holding_gpus
+from theta_ray.metrics import COUNTS
 from theta_ray.progress import HEARTBEAT_SECONDS, Progress
 from theta_ray.ray_errors import result_of
 from theta_ray.store import Record
@@ -45,12 +48,22 @@ class Executor:
         """
         results = []
         name = f"{self.stage}: {function.__name__.replace('_', ' ')}"
-        with Progress(name, len(items), "tasks") as progress:
+        held = holding_gpus(self.resources, gpus * min(len(items), _room_for(gpus)))
+        with Progress(name, len(items), "tasks") as progress, held:
             for result in map_tasks(function, items, self.resources, progress, Needs(gpus, shared)):
                 self.check()
                 results.append(result)
                 progress.advance(_num_rows(result))
         return results
+
+
+def _room_for(gpus: float) -> int:
+    """How many tasks with so many GPUs the cluster can run at once."""
+    if not gpus:
+        return 0
+    import ray
+
+    return int(ray.cluster_resources().get("GPU", 0) / gpus)
 
 
 def _num_rows(result: Any) -> int:
@@ -82,21 +95,33 @@ def map_tasks(
 
     Functions must be safe to repeat: a lost worker's item runs again.
     """
+    stage = progress.name.partition(":")[0]
     if resources.executor == "local":
         for item in items:
             progress.waiting_for = "this process"
-            yield function(*needs.arguments(item))
+            result, seconds = _timed(function, *needs.arguments(item))
+            COUNTS.observe("theta_shard_seconds", seconds, stage=stage)
+            yield result
         return
     import ray
 
-    remote = ray.remote(max_retries=resources.max_retries, num_cpus=1, num_gpus=needs.gpus)(function)
+    remote: Any = ray.remote(max_retries=resources.max_retries, num_cpus=1, num_gpus=needs.gpus)(_timed)
+    remote = remote.options(name=function.__name__)
     window = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
     todo = list(reversed(items))
     running: list[Any] = []
     while todo or running:
         while todo and len(running) < window:
-            running.append(remote.remote(*needs.arguments(todo.pop())))
+            running.append(remote.remote(function, *needs.arguments(todo.pop())))
         progress.waiting_for = f"{len(running)} tasks"
         done, running = ray.wait(running, timeout=HEARTBEAT_SECONDS)
         for reference in done:
-            yield result_of(reference)
+            result, seconds = result_of(reference)
+            COUNTS.observe("theta_shard_seconds", seconds, stage=stage)
+            yield result
+
+
+def _timed(function: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:
+    """What a function gives, and its seconds, on the worker."""
+    began = time.perf_counter()
+    return function(*arguments), time.perf_counter() - began

@@ -22,7 +22,7 @@ LIBRARY = REPOSITORY / "theta_ray"
 ORDER = ["corpus", "encoder", "training", "topics", "network", "report", "nightly", "console"]
 RAY_FILES = {LIBRARY / name for name in ("runtime.py", "ray_errors.py", "tasks.py", "encoder/map_shards.py")}
 RAY_FILES |= {LIBRARY / "training" / "worker_group.py", LIBRARY / "topics" / "row_actors.py"}
-RAY_FILES |= {LIBRARY / "network" / "graph_actors.py", LIBRARY / "console" / "job_client.py"}
+RAY_FILES |= {LIBRARY / "network" / "graph_actors.py", LIBRARY / "console" / "job_client.py", LIBRARY / "metrics.py"}
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.rglob("*.py"))}
 JOBS = sorted((REPOSITORY / "jobs").glob("*.py"))
 PYTHON_FILES = [path for top in ("theta_ray", "jobs", "tests") for path in sorted((REPOSITORY / top).rglob("*.py"))]

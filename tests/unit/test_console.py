@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.clustered import rows_of
+from tests.conftest import REPOSITORY
 from tests.shown_nights import NIGHTS, make_nights, publish
 from tests.small_jobs import save_recipe
 from theta_ray.config import Config
@@ -181,6 +184,11 @@ def test_a_table_fits_the_terminal_and_strangers_text_does_not_steer_it(width: i
 def test_a_column_that_another_command_takes_is_never_cut() -> None:
     table = TextTable("runs", ("stage", "run"), (("analyze_network", "x" * 41),), keep="run")
     assert all("x" * 41 in line for line in table.lines(50)[3:])
+
+
+def test_the_command_that_is_installed_is_this_one() -> None:
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    assert pkgutil.resolve_name(scripts["theta-ray"]) is main
 
 
 def test_trends_and_cuts_count_columns() -> None:

@@ -36,6 +36,7 @@ def test_the_checks_run_before_the_job_with_the_same_options(folder: Path) -> No
     ("job", "options", "said"),
     [
         ("jobs/other.py", OPTIONS, "jobs/other.py: is not in"),
+        ("jobs/embed.py", ["--conf", "recipe.yaml"], "jobs/embed.py: its options, after --, are those of the usage"),
         ("jobs/embed.py", OPTIONS[:2], "--root is missing: a submitted job's own folder is removed"),
         ("jobs/embed.py", [*OPTIONS[:3], "results"], "--root results: is relative"),
         ("jobs/embed.py", ["--config", "no.yaml", *OPTIONS[2:]], "--config no.yaml: is not in"),

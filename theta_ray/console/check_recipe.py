@@ -7,18 +7,26 @@ from pathlib import Path
 
 from theta_ray.config import Config
 from theta_ray.console.checks import Finding, fail, ok, warn
-from theta_ray.corpus.listing import list_files
+from theta_ray.corpus.listing import list_files, paths_of
 from theta_ray.encoder.source import resolve_model, weights_sha256
+from theta_ray.errors import InputError, ThetaError
 from theta_ray.objects import join
 from theta_ray.uris import SCHEME
 
+DATE = "{date}"
 # So much is hashed within the time of a check, at 400 MB/s.
 MAX_HASHED_BYTES = 4 * 2**30
 
 
-def check_inputs(config: Config, day: str) -> Sequence[Finding]:
-    """The input files of the day are there and may be listed."""
-    files = list_files(config.recipe.corpus, day)
+def check_inputs(config: Config, day: str, *, asked: bool) -> Sequence[Finding]:
+    """The input files of the day are there; of a day that nobody asked for they may be yet to come."""
+    try:
+        files = list_files(config.recipe.corpus, day)
+    except InputError as error:
+        paths = [path for spec in config.recipe.corpus.inputs for path in paths_of(spec, DATE)]
+        if asked or not any(DATE in path for path in paths):
+            raise
+        return [warn("input", str(error).partition("; ")[0], "name the day: --date")]
     told = f"{len(files):,} files of {day}, {sum(file.num_bytes for file in files):,} bytes"
     return [ok("input", told)]
 
@@ -66,7 +74,11 @@ def check_cost(config: Config, day: str) -> Sequence[Finding]:
     """What embedding the day would take, as `--plan` estimates it."""
     from theta_ray.encoder import embed  # torch
 
-    what, figures = "estimate", embed.plan(config, day).steps[-1].figures
+    what = "estimate"
+    try:
+        figures = embed.plan(config, day).steps[-1].figures
+    except ThetaError as error:  # what is missing has a line of its own
+        return [warn(what, "none", str(error).splitlines()[0].partition("; ")[0])]
     seconds, tokens = figures["estimated_seconds"], figures["estimated_tokens"]
     if not tokens:
         return [ok(what, "nothing to embed")]

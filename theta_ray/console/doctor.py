@@ -36,7 +36,7 @@ def examine(options: argparse.Namespace) -> tuple[list[Finding], bool]:
         "ray": partial(check_ray, config),
         "author key": partial(check_key, config),
         "store": partial(check_store, config.root),
-        "input": partial(check_recipe.check_inputs, config, day),
+        "input": partial(check_recipe.check_inputs, config, day, asked=options.date is not None),
         "model": partial(check_recipe.check_model, config),
         "estimate": partial(check_recipe.check_cost, config, day),
     }

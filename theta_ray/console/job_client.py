@@ -31,6 +31,7 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 5.0
 START_SECONDS, LOST_SECONDS = 60.0, 300.0
 CONNECT_SECONDS = 10.0
 PASSING = ("no available agent", "status code 500", "status code 502", "status code 503", "failed to connect")
+PACKAGING = ("_private.runtime_env.packaging", "_private.runtime_env.working_dir")
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 # What a shell gives for a driver that a signal has ended, and Python for a process.
 OF_SIGNALS = {143: PreemptedError.exit_code, -15: PreemptedError.exit_code}
@@ -92,8 +93,8 @@ def _is_loopback(host: str) -> bool:
 
 def _quieten() -> None:
     """Ray's own lines about uploads and connections, whose levels it sets as it is imported."""
-    for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
-        logging.getLogger(f"ray.{name}").setLevel(logging.WARNING)
+    for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", *PACKAGING):
+        logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)
 
 
 def find_token() -> str | None:

@@ -53,6 +53,8 @@ def documents(tables: Tables) -> TextTable:
         values["documents kept"] = counts["num_rows"]
         values["different texts"] = counts["num_texts"]
         values["quarantined"] = counts["num_quarantined"]
+        if counts["num_skipped"]:
+            values["skipped"] = counts["num_skipped"]
     card = _card(tables.get("embeddings"))
     for name in ("embedded", "tokens", "tokens_per_second", "smallest_cosine", "recall_at_10", "vectors"):
         if name in card:
@@ -81,7 +83,7 @@ def languages(tables: Tables, min_cell: int) -> TextTable:
     """Documents by language, small groups together."""
     counts: Counter[str] = Counter()
     for shard in tables["corpus"].manifest["shards"] if "corpus" in tables else ():
-        counts.update(shard["details"]["languages"])
+        counts.update({name or "unknown": count for name, count in shard["details"]["languages"].items()})
     shown = publishable(counts, min_cell)
     total = sum(shown.values())
     rows = [(lang, count, count / total) for lang, count in sorted(shown.items(), key=lambda item: -item[1])]
@@ -102,7 +104,17 @@ def topics(tables: Tables, min_cell: int) -> TextTable:
         if row["size"] >= min_cell
     ]
     small = len(found) - len(rows)
-    return TextTable("topics", columns, tuple(rows), f"{small} topics of fewer than {min_cell}" if small else "")
+    notes = [f"{small} topics of fewer than {min_cell} documents"] if small else []
+    return TextTable("topics", columns, tuple(rows), "; ".join([*notes, *_ended(tables["topics"])]))
+
+
+def _ended(committed: Committed) -> list[str]:
+    """Topics of the night before that are no more, and into which others they went."""
+    told = []
+    for each in committed.manifest.get("ended", ()):
+        into = ", ".join(str(topic_id) for topic_id in each["next_ids"])
+        told.append(f"topic {each['topic_id']} {each['event']}{f' into {into}' if into else ''}")
+    return told
 
 
 def _over_time(tables: Tables) -> Mapping[int, str]:

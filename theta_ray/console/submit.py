@@ -64,7 +64,10 @@ def make_entrypoint(folder: Path, job: str, job_options: Sequence[str], *, docto
     """
     if Path(job).is_absolute() or not (folder / job).is_file():
         raise ConfigError(f"{job}: is not in {folder}; name a job such as jobs/embed.py, or another --working-dir")
-    given = build_parser().parse_args(job_options)
+    try:
+        given = build_parser().parse_args(job_options)
+    except SystemExit as left:  # argparse has said what is wrong
+        raise ConfigError(f"{job}: its options, after --, are those of the usage above; correct them") from left
     if given.root is None:
         raise ConfigError("--root is missing: a submitted job's own folder is removed; add --root s3://bucket/name")
     resolve_root(given.root)

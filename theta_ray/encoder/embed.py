@@ -31,6 +31,7 @@ from theta_ray.encoder.text_index import Segment, commit_index
 from theta_ray.encoder.tokenized import ShardTask, plan_tasks
 from theta_ray.encoder.work import Work
 from theta_ray.errors import CostLimitError
+from theta_ray.gpu_hours import holding_gpus
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import read_manifest
 from theta_ray.runcard import Plan, PlanStep, RunCard, load_run_card
@@ -149,7 +150,7 @@ def _make_shards(
         todo.reverse()  # the other run began at the front; a shard that it has finished is not made again
     gpus = resources.gpus_per_actor * min(num_actors(resources), max(1, len(todo)))
     started, work.began, work.calls_at_once = time.monotonic(), time.time(), calls_at_once(resources)
-    with work.phases.measure("embed"):
+    with work.phases.measure("embed"), holding_gpus(resources, gpus):
         for receipt in map_shards(job, todo, resources):
             lease.check()
             done.append(work.add(receipt))

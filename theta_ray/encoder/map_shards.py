@@ -24,6 +24,7 @@ from theta_ray.encoder.shard_embedder import ShardEmbedder
 from theta_ray.encoder.source import num_parameters
 from theta_ray.encoder.tokenized import ShardTask, TokenizedShard
 from theta_ray.errors import InputError
+from theta_ray.metrics import COUNTS
 from theta_ray.progress import Progress
 from theta_ray.ray_errors import raise_cause
 
@@ -40,6 +41,8 @@ def map_shards(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> I
         for receipt in receipts:
             progress.waiting_for = "shards on the actors"
             progress.advance(receipt["record"]["num_rows"])
+            if receipt["made"]:
+                COUNTS.observe("theta_shard_seconds", sum(receipt["seconds"].values()), stage="embed")
             yield receipt
     # Ray Data's objects refer to each other: until they are collected their actors hold cores that a next stage wants
     gc.collect()

@@ -16,6 +16,7 @@ import numpy as np
 
 from theta_ray.config import Resources
 from theta_ray.encoder.map_shards import num_actors
+from theta_ray.gpu_hours import holding_gpus
 from theta_ray.progress import Progress
 from theta_ray.ray_errors import result_of
 from theta_ray.runtime import WORKER_ENV
@@ -43,6 +44,7 @@ def row_workers(
     groups = share_out(job.shards, sizes, min(num_actors(resources), max(1, len(job.shards))))
     if resources.executor == "local":
         # no threads of its own: the matrix product of this process has them
+        progress.waiting_for = "this process"
         yield LocalWorkers([make_worker(job, group, 1, device) for group in groups])
         return
     import ray
@@ -57,7 +59,8 @@ def row_workers(
     )(_RowActor)
     actors: list[Any] = [actor.remote(job, group, threads, device) for group in groups]
     try:
-        yield RayWorkers(actors, progress, check)
+        with holding_gpus(resources, resources.gpus_per_actor * len(actors)):
+            yield RayWorkers(actors, progress, check)
     finally:
         for each in actors:
             ray.kill(each)

@@ -93,6 +93,11 @@ def _metadata(data: bytes) -> dict[str, str]:
     return dict(json.loads(data[8 : 8 + length])["__metadata__"])
 
 
+def newest_step(partition: Partition) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    return max(_steps(partition), default=0)
+
+
 def _steps(partition: Partition) -> list[int]:
     names = list_names(partition.at("checkpoints"))
     return sorted(int(name.removesuffix(".safetensors")) for name in names if name.endswith(".safetensors"))

@@ -31,7 +31,7 @@ from theta_ray.runtime import cluster
 from theta_ray.store import Partition, fingerprint
 from theta_ray.training import mine_pairs
 from theta_ray.training.adapter import Trained, commit_adapter
-from theta_ray.training.checkpoint import remove_checkpoints
+from theta_ray.training.checkpoint import newest_step, remove_checkpoints
 from theta_ray.training.checks import check_recipe
 from theta_ray.training.loop import Learner, TrainJob
 from theta_ray.training.step import Alone, Workers
@@ -172,9 +172,13 @@ def _check_number_of_workers(pairs: Partition, resources: Resources) -> None:
 def _train(asked: Asked, resources: Resources) -> dict[str, Any]:
     """Train and commit; figures of the workers."""
     if resources.executor == "local":
-        work(asked, Learner(asked.job, Alone()))
+        learner = Learner(asked.job, Alone())
+        with Progress(STAGE, learner.num_steps, "steps") as progress:
+            progress.waiting_for = "this process"
+            work(asked, learner, progress)
         return {"workers": 1}
     with cluster(resources), Progress(STAGE, 1, "adapters") as progress:
+        progress.look = lambda: f"step {newest_step(asked.job.adapter)} is saved"
         found, count = run_on_workers(work_as_one, asked, asked.job.adapter.fingerprint, resources, progress)
     if isinstance(found, ThetaError):
         raise found
@@ -204,10 +208,17 @@ def count_failed(workers: Workers, error: ThetaError | None, device: str) -> int
     return int(workers.add(torch.tensor(float(error is not None), device=device)))
 
 
-def work(asked: Asked, learner: Learner) -> None:
+def work(asked: Asked, learner: Learner, shown: Progress | None = None) -> None:
     """Train, evaluate and, on rank 0, commit."""
     workers = learner.workers
-    progress = learner.train(_log if workers.rank == 0 else _nothing)
+
+    def tell(values: dict[str, Any]) -> None:
+        if workers.rank == 0:  # other ranks have the same values
+            _log(values)
+        if shown is not None:
+            shown.reach(values["step"])
+
+    progress = learner.train(tell)
     metrics = learner.evaluate()
     figures = {
         "training_pairs": len(learner.data),
@@ -239,10 +250,6 @@ def _log(values: dict[str, Any]) -> None:
         "finetune: step %d, loss %.4f, gradient norm %.3g, %.0f pairs/s",
         *(values[name] for name in ("step", "loss", "gradient_norm", "pairs_per_second")),
     )
-
-
-def _nothing(_: dict[str, Any]) -> None:
-    """Other ranks have the same values."""
 
 
 def _card(config: Config, adapter: Partition, workers: dict[str, Any]) -> RunCard:

@@ -21,6 +21,8 @@ from typing import Any, NoReturn
 from theta_ray.config import Resources
 from theta_ray.encoder.map_shards import num_actors
 from theta_ray.errors import ThetaError, TransientError, WorkerLostError
+from theta_ray.gpu_hours import holding_gpus
+from theta_ray.metrics import COUNTS
 from theta_ray.progress import Progress
 from theta_ray.ray_errors import raise_cause
 from theta_ray.training.step import Distributed, Workers
@@ -78,10 +80,12 @@ def run_on_workers(work: Work, given: Any, name: str, resources: Resources, prog
         count = wait_for_room(allowed, resources.max_idle_seconds, progress)
         progress.waiting_for = f"{count} workers"
         try:
-            return _fit(work, given, name, (count, allowed.bundle)), count
+            with holding_gpus(resources, resources.gpus_per_actor * count):
+                return _fit(work, given, name, (count, allowed.bundle)), count
         except TrainingFailedError as error:
             if failures == resources.max_retries:
                 _raise_cause(error)
+            COUNTS.add("theta_retries_total", kind="worker")
             logger.warning("a group of %d workers has ended (%s); another goes on", count, _first_line(error))
     raise AssertionError("the last failure raises")
 
