@@ -31,4 +31,10 @@ srun --export=ALL .venv/bin/ray symmetric-run --address "$head_node:$port" --min
     --num-cpus "$SLURM_CPUS_PER_TASK" --temp-dir "/tmp/ray-$SLURM_JOB_ID" -- .venv/bin/python "$@" &
 job=$!
 trap 'kill -TERM "$job"' TERM
-wait "$job"
+code=0
+wait "$job" || code=$?
+while kill -0 "$job" 2>/dev/null; do # the notice ended the wait, not the job
+    code=0
+    wait "$job" || code=$?
+done
+exit "$code"

@@ -7,6 +7,7 @@ RAY_AUTH_TOKEN; the token alone is not read. A head with RAY_AUTH_MODE=disabled 
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,16 @@ def test_a_submission_without_the_token_is_refused(
     result = token_head.submit("--root", "/unused", **clean_environment(str(tmp_path)), **variables)
     assert result.returncode != 0
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/jobs/", "/api/v0/nodes", "/nodes?view=summary", "/api/v0/logs?node_id=0", "/api/version", "/metrics"]
+)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer " + "0" * 64}], ids=["no token", "wrong token"])
+def test_requests_without_the_token_get_401(token_head: Head, path: str, headers: dict[str, str]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(urllib.request.Request(token_head.address + path, headers=headers), timeout=10)
+    assert answer.value.code in (401, 403)
 
 
 @pytest.mark.usefixtures("minilm")
