@@ -58,6 +58,7 @@ def opened(
         looks: such as `color_scheme`.
     """
     width, height = size
+    looks = {"reduced_motion": "reduce", **looks}  # what is scrolled to is there at once
     context = browser.new_context(viewport={"width": width, "height": height}, java_script_enabled=scripts, **looks)
     page = context.new_page()
     found = Opened(page)

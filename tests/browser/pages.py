@@ -23,7 +23,7 @@ from theta_ray.report.map_picture import MapPoints
 from theta_ray.report.page import render
 
 DAY = "2026-01-31"
-NUM_POSTS = 600
+NUM_POSTS = 300
 COLUMNS = {
     **{"author_id": "author", "context_id": "thread", "parent_id": "parent", "created_at": "created_at"},
     **{"score": "likes", "parent_author_id": "parent_author"},

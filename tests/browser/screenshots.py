@@ -32,7 +32,7 @@ def take(page: Path, folder: Path) -> list[Path]:
         browser = running.chromium.launch(executable_path=binary, env=chromium.environment(binary))
         for device, size in (("desktop", DESKTOP), ("phone", PHONE)):
             for looks in ("light", "dark"):
-                with opened(browser, page, size, color_scheme=looks, reduced_motion="reduce") as shown:
+                with opened(browser, page, size, color_scheme=looks) as shown:
                     for name, place in PLACES.items():
                         path = folder / f"report{name}_{device}_{looks}.png"
                         shown.run("place => document.querySelector(place).scrollIntoView()", place)

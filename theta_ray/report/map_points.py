@@ -70,7 +70,7 @@ def map_points(
         return None
     counts = tables["corpus"].manifest["counts"]
     share = min(1.0, ALLOWANCE * settings.num_points / max(counts["num_texts"], 1))
-    text_share = share * min(1.0, MAX_TEXTS / settings.num_points) if settings.show_text else 0.0
+    text_share = min(share, MAX_TEXTS / max(counts["num_texts"], 1)) if settings.show_text else 0.0
     corpus, embeddings, assignments = (tables[name].partition for name in ("corpus", "embeddings", "assignments"))
     columns = ("embedding", "scale") if config.recipe.embed.store_dtype == "int8" else ("embedding",)
     tasks = [
