@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Container
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,7 @@ CONTEXT_CHARS = 32
 ID_COLUMNS = ("doc_id", "context_id", "parent_id")
 
 
-def names_any(address: str, deleted: Collection[str]) -> bool:
+def names_any(address: str, deleted: Container[str]) -> bool:
     """Whether an address has a deleted id of at least 6 characters as one of its words."""
     return any(word in deleted for word in WORD.findall(address))
 
@@ -33,7 +33,7 @@ def id_of(detail: str) -> str:
     return detail.rpartition("doc_id ")[2] if "doc_id " in detail else ""
 
 
-def without_references(item: Document | Rejected, deleted: Collection[str], key: bytes | None) -> Document | Rejected:
+def without_references(item: Document | Rejected, deleted: Container[str], key: bytes | None) -> Document | Rejected:
     """What is left of a document, or of a rejected row: the same object where it has nothing to do with a deletion.
 
     Args:

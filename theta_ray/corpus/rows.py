@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -40,7 +40,7 @@ class RowBuilder:
     document are copies of it and go with it, and whoever else refers to it does so no longer (references.py).
     """
 
-    def __init__(self, corpus: Corpus, key: bytes | None, deleted: Collection[str] = ()) -> None:
+    def __init__(self, corpus: Corpus, key: bytes | None, deleted: Container[str] = ()) -> None:
         self._corpus, self._key, self._deleted = corpus, key, deleted
         self.masked: list[int] = []
         """Places of what refers to a deleted document no longer."""

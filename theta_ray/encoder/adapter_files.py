@@ -67,7 +67,7 @@ def num_deleted(reference: str) -> int:
     """How many documents that an adapter was trained on are deleted by now (nightly/forget.py); warns of them once."""
     folder = join(reference, MARKS.rstrip("/"))
     names = list_names(folder) if reference.rstrip("/").rpartition("/")[2].startswith("dt=") else []
-    count = sum(json.loads(data)["num_documents"] for data in read_many([join(folder, name) for name in names]))
+    count = sum(int(json.loads(data)["num_documents"]) for data in read_many([join(folder, name) for name in names]))
     if count:
         logger.warning(
             "encoder.adapter %s: was trained on %d documents deleted since; train a new one", reference, count
