@@ -99,8 +99,7 @@ class _Staged:
         self.quarantined: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.columns = ColumnKinds()
-        self.deleted: list[tuple[int, int]] = []
-        self.masked: list[tuple[int, int]] = []
+        self.deleted, self.masked = list[tuple[int, int]](), list[tuple[int, int]]()
         self.examples: dict[str, str] = {}
 
     def add(self, row: CorpusRow, unit: int, place: int) -> None:
@@ -150,7 +149,6 @@ class _Staged:
             "columns": self.columns.seen,
             "shard": self._task.index,
             "deleted": digest_of([self.deleted, self.masked]) if self.deleted or self.masked else "",
-            "num_masked": len(self.masked),
             "examples": self.examples,
         }
 

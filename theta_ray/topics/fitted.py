@@ -163,7 +163,8 @@ def _input_of(partition: Partition, manifest: dict[str, Any], table: str) -> dic
 def keep_centroids(data: Data, settings: Cluster, kept: Committed) -> Found:
     """The day's own centroids again, and how the documents that are left lie about them."""
     day = _look(data, settings, kept.centroids, kept.radius_K)
-    return Found("assign", "deleted documents have left", kept.centroids, day, kept.radius_K, kept)
+    why = "deleted documents have left"
+    return Found("assign", why, kept.centroids, day, kept.radius_K, kept)
 
 
 def _fitted(data: Data, settings: Cluster, first: Vectors | None, earlier: Committed | None, why: str) -> Found:
