@@ -117,8 +117,10 @@ def test_labels_never_overlap_and_stay_in_the_picture(where_to: list[tuple[int, 
     boxes = []
     for each in map(ElementTree.fromstring, found):
         x, y, text = float(each.get("x", "")), float(each.get("y", "")), each.text or ""
-        wide = 11.5 * len(text) / 2 if each.get("class") == "number" else 7.5 * len(text)
-        boxes.append((x - wide, y - 12, x + wide) if each.get("class") == "number" else (x, y - 10, x + wide))
+        kind = (each.get("class") or "").split()[-1]
+        wide = 11.5 * len(text) if kind == "number" else 7.5 * len(text)
+        left = x - {"number": wide / 2, "below": wide / 2, "after": 0, "before": wide}[kind]
+        boxes.append((left, y - 10, left + wide))
     assert all(left >= -1 and right <= 641 for left, _, right in boxes)
     for (a, b, c), (d, e, f) in combinations(boxes, 2):
         assert a >= f - 1 or d >= c - 1 or abs(b - e) >= 10

@@ -44,6 +44,7 @@ def _map_style() -> str:
         ".map text{font-family:Arial,'Liberation Sans',Helvetica,sans-serif;fill:var(--chart-ink);"
         "stroke:var(--chart-paper);stroke-width:5;paint-order:stroke;stroke-linejoin:round;pointer-events:none}\n"
         ".map .number{font-size:21px;font-weight:bold;text-anchor:middle}.map .words{display:none;font-size:13px}\n"
+        ".map .below{text-anchor:middle}.map .before{text-anchor:end}\n"
         ".map.one .dots,.map.one circle{opacity:.12}.map.one .dots.on{opacity:1}\n"
         "@media (min-width:40rem),print{.map .number{font-size:17px}.map .words{display:inline}}\n"
     )

@@ -57,10 +57,11 @@ def place_labels(labels: Sequence[Label], size: float) -> list[str]:
         for topic_id, box in numbers.items()
     ]
     for label in labels:
-        for words, box in _words_boxes(label, numbers[label.topic_id]) if label.topic_id in numbers else ():
+        for words, box, kind in _words_boxes(label, numbers[label.topic_id]) if label.topic_id in numbers else ():
             if box.left >= 0 and box.right <= size and not any(box.meets(other) for other in taken):
                 taken.append(box)
-                found.append(f'<text class="words" x="{box.left:.0f}" y="{box.bottom - 6:.0f}">{clean(words)}</text>')
+                x = {"after": box.left, "below": (box.left + box.right) / 2, "before": box.right}[kind]
+                found.append(f'<text class="words {kind}" x="{x:.0f}" y="{box.bottom - 6:.0f}">{clean(words)}</text>')
                 break
     return found
 
@@ -74,16 +75,15 @@ def _number_boxes(label: Label, size: float) -> Iterator[Box]:
         yield Box(x - width / 2, y - NUMBER_HEIGHT / 2, x + width / 2, y + NUMBER_HEIGHT / 2)
 
 
-def _words_boxes(label: Label, number: Box) -> Iterator[tuple[str, Box]]:
-    """Words and where they may stand: right of the number, left of it, and below; fewer of them if need be."""
+def _words_boxes(label: Label, number: Box) -> Iterator[tuple[str, Box, str]]:
+    """Words and where they may stand: right of the number, below or left of it; fewer of them if need be."""
     middle = (number.top + number.bottom) / 2
     for most in (MAX_WORDS, MIN_WORDS):
         words = cut(label.words, most)
         width = LETTER * len(words) + 2
-        left = label.x - width / 2
-        for start, top in (
-            (number.right + 2, middle - 8),
-            (number.left - 2 - width, middle - 8),
-            (left, number.bottom),
+        for kind, left, top in (
+            ("after", number.right + 2, middle - 8),
+            ("below", label.x - width / 2, number.bottom),
+            ("before", number.left - 2 - width, middle - 8),
         ):
-            yield words, Box(start, top, start + width, top + WORD_HEIGHT + 4)
+            yield words, Box(left, top, left + width, top + WORD_HEIGHT + 4), kind
