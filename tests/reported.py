@@ -55,7 +55,7 @@ def report_config(
         "embed": {"store_dtype": "float32"},
         "cluster": {"num_clusters": 4, "on_drift": "fit"},
         "network": {**QUICK, "graphs": ["comment_to_parent_author", "co_thread"], "num_permutations": 9},
-        "report": section or {},
+        "report": {"num_points": 60, **(section or {})},
         **more,
     }
     resources = Resources(executor="local", threads_per_actor=1)

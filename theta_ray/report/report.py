@@ -147,7 +147,7 @@ def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     with cluster(config.resources):
         made = [stage.run(config, day, found) for stage in _stages(config)]
         card = write(config, day)
-    card.upstream = [each for run in made for each in (*run.upstream, run) if each.status == "committed"]
+    card.upstream = [each for run in made for each in ([run] if run.status == "committed" else run.upstream)]
     return card
 
 
