@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,6 +94,8 @@ def test_a_package_that_is_too_large_names_its_largest_files(folder: Path, monke
     (folder / "data" / "dump.bin").write_bytes(bytes(range(256)) * 64)
     (folder / "ignored.bin").write_bytes(bytes(10**6))
     (folder / ".rayignore").write_text("ignored.bin\n")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "pack").write_bytes(os.urandom(10**6))
     assert 0 < check_package(folder) < 10**5
     monkeypatch.setattr(job_client, "MAX_PACKAGE_BYTES", 300)
     with pytest.raises(ConfigError, match=r"more than 0: data/dump.bin 0 MiB, .*leave them out in .rayignore"):

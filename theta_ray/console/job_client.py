@@ -152,13 +152,14 @@ def check_package(folder: Path) -> int:
         ConfigError: it is too large, with its largest files.
     """
     try:
+        from ray._private.ray_constants import get_runtime_env_default_excludes
         from ray._private.runtime_env.packaging import create_package
     except ImportError:
         return 0  # private: where it has moved, Ray's own limit remains
     _quieten()
     with TemporaryDirectory(prefix="theta-ray-package-") as made:
         path = Path(made) / "package.zip"
-        create_package(str(folder), path, include_gitignore=True)
+        create_package(str(folder), path, include_gitignore=True, excludes=get_runtime_env_default_excludes())
         size = path.stat().st_size
         if size <= MAX_PACKAGE_BYTES:
             return size
