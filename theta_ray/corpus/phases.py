@@ -1,7 +1,6 @@
 """The tasks of `prepare`, each a function of a picklable description: read, resolve, write.
 
-1. `read_shard` reads one shard's units into staged rows, sorted keys and quarantined rows. Alive in
-   memory: 4,096 rows and 36 bytes a row.
+1. `read_shard` reads a shard's units into staged rows, keys and quarantined rows. Alive: 4,096 rows, 36 bytes a row.
 2. `resolve_bucket` finds the repeats within one range of keys, over all shards: about 4 million keys.
 3. `write_shard` leaves the repeats out and creates the shard. Alive: two batches of rows.
 """
@@ -177,10 +176,9 @@ def _read_units(task: ShardTask, staged: _Staged) -> None:
     builder = RowBuilder(task.corpus, task.key, tombstones.read_in_worker(task.partition.root, task.deleted))
     for number, unit in enumerate(task.units):
         spec = task.corpus.inputs[unit.input_index]
-        source = spec.source or spec.reader
         check_identity(unit)
         staged.columns.add(unit, spec)
-        for place, row in builder.build_all(READERS[spec.reader](unit, spec), source):
+        for place, row in builder.build_all(READERS[spec.reader](unit, spec), spec.source or spec.reader):
             if isinstance(row, Rejected):
                 staged.reject(row, number)
             else:
