@@ -1,7 +1,7 @@
 """Stage: objects that no retained version names are listed, and removed where the recipe says so.
 
 1. List all partitions below the root, with sizes and the store's own times.
-2. Retain the newest versions of each, and those that retained versions of other tables were made from.
+2. Retain the newest versions of each, those of the newest publications, and those that they were made from.
 3. What is named by none of them and older than `clean_up.min_age_hours` may go: shards with their records,
    staging, plans, run cards, old manifests, past leases, temporary files, uploads that nobody finished.
 4. Remove it, holding each partition's lease meanwhile, so that no run takes over a shard that goes.
@@ -25,6 +25,7 @@ from theta_ray.errors import ConflictError
 from theta_ray.lease import holding, is_held, store_now
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.objects import TEMPORARY, access, join, list_names, open_filesystem, remove
+from theta_ray.publication import newest_tables
 from theta_ray.runcard import RULE, Plan, PlanStep, page_line
 from theta_ray.schemas import KEYS
 from theta_ray.store import Partition
@@ -172,13 +173,15 @@ def owner_of(partition: Partition) -> Partition:
 
 
 def _retained(config: Config) -> dict[Version, dict[str, Any]]:
-    """Manifests that stay: the newest of each partition, and what those were made from."""
+    """Manifests that stay: the newest of each partition, the published ones, and what those were made from."""
     kept: dict[Version, dict[str, Any]] = {}
+    count = config.recipe.clean_up.keep_versions
     waiting = [
         (partition, version)
         for partition in partitions_below(config.root)
-        for version in list_versions(partition)[-config.recipe.clean_up.keep_versions :]
+        for version in list_versions(partition)[-count:]
     ]
+    waiting += newest_tables(config.root, count)
     while waiting:
         partition, version = waiting.pop()
         key = (partition.table, partition.fingerprint, partition.date, version)

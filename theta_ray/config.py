@@ -212,7 +212,7 @@ class CleanUp(Strict):
     min_age_hours: Annotated[float, Field(ge=0)] = 72
     """Younger objects stay, by the store's clock: more than the longest job takes, and a margin."""
     keep_versions: Annotated[int, Field(ge=1)] = 3
-    """Newest versions of each partition that stay readable, with those that they were made from."""
+    """Newest versions of each partition, and newest publications, that stay readable, with what they were made from."""
 
 
 class Recipe(Strict):

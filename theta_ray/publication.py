@@ -20,7 +20,7 @@ from theta_ray.errors import ConflictError, InputError
 from theta_ray.manifest import manifest_digest
 from theta_ray.objects import join, list_names, read_bytes, read_many
 from theta_ray.steps import reached
-from theta_ray.store import canonical_json, create_same
+from theta_ray.store import Partition, canonical_json, create_same
 
 FOLDER = "published"
 Publication = dict[str, Any]
@@ -155,6 +155,17 @@ class Publications:
             raise ConflictError(f"{uri}: another run has published something else; rerun to build on it")
         reached("manifest_created", FOLDER, str(version))
         return made
+
+
+def newest_tables(root: str, count: int) -> Iterator[tuple[Partition, int]]:
+    """Versions of tables that each recipe's newest publications name, so many of them, and the one that counts."""
+    for name in list_names(join(root, FOLDER)):
+        publications = Publications(root, name)
+        found = [publications.read(version) for version in publications.versions()[-count:]]
+        for publication in (*found, publications.read()):
+            if publication is not None:
+                for table, identity in publication["tables"].items():
+                    yield Partition(root, table, identity["fingerprint"], publication["date"]), identity["version"]
 
 
 def content_of(publication: Publication) -> Publication:

@@ -22,7 +22,7 @@ from theta_ray.errors import ConfigError, ConflictError, MissingInputError
 from theta_ray.lease import store_now
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.nightly.nights import missing, window, yesterday
-from theta_ray.nightly.refresh_card import Night, card_of, save
+from theta_ray.nightly.refresh_card import Night, card_of, save, withdrawn_line
 from theta_ray.nightly.refresh_stages import (
     SECTIONS,
     apart,
@@ -35,7 +35,7 @@ from theta_ray.nightly.refresh_stages import (
 from theta_ray.nightly.rollback import roll_back
 from theta_ray.objects import join, list_names
 from theta_ray.publication import Publication, Publications, content_of
-from theta_ray.runcard import Phases, Plan, PlanStep, RunCard
+from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card
 from theta_ray.runtime import cluster
 from theta_ray.store import digest_of
 
@@ -85,7 +85,7 @@ def _plan_publication(config: Config, day: str, stages: tuple[str, ...]) -> str:
     if newest is not None and content_of(newest) == content:
         return f"nothing to do: published as version {newest['version']}"
     withdrawn = publications.withdrawn_version(content)
-    return "would publish" if withdrawn is None else _withdrawn_line(withdrawn)
+    return "would publish" if withdrawn is None else withdrawn_line(withdrawn)
 
 
 def run(config: Config, day: str) -> RunCard:
@@ -140,11 +140,13 @@ def _refresh_day(config: Config, stages: tuple[str, ...], found: Survey, run: tu
     for number, stage in enumerate(stages):
         module = module_of(stage)
         with phases.measure("check"):
-            is_current = module.committed(config, day, found) is not None
-        if is_current:
+            manifest, place = module.committed(config, day, found), partitions_of(stage, config, day)[-1]
+        if manifest is not None:
             night.reasons[stage] = "current"
+            if load_run_card(place, manifest["version"]) is None:
+                module.run(config, day, found)  # killed after its commit: the card, and staging to be removed
             continue
-        newest = read_manifest(partitions_of(stage, config, day)[-1])
+        newest = read_manifest(place)
         reason = why_stale(newest, find_tables(stages[:number], config, day)) if number else found.reasons()[0]
         logger.info("%s: %s runs %s: %s", STAGE, day, stage, reason)
         night.reasons[stage] = reason
@@ -198,7 +200,7 @@ def _publish(config: Config, stages: tuple[str, ...], night: Night) -> None:
         withdrawn = publications.withdrawn_version(content)
         if withdrawn is not None:
             night.withdrawn = withdrawn
-            logger.warning("%s: %s %s", STAGE, night.day, _withdrawn_line(withdrawn))
+            logger.warning("%s: %s is %s", STAGE, night.day, withdrawn_line(withdrawn))
             return
         try:
             night.publication, night.is_new = publications.publish(content, highest), True
@@ -207,10 +209,3 @@ def _publish(config: Config, stages: tuple[str, ...], night: Night) -> None:
             continue
         return
     raise ConflictError(f"{join(config.root, 'published', config.recipe.name)}: others publish all the time; rerun")
-
-
-def _withdrawn_line(version: int) -> str:
-    return (
-        f"is not published: version {version} held the same and was withdrawn; "
-        f"--set refresh.publish_version={version} publishes it anyway"
-    )

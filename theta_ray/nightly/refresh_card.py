@@ -32,12 +32,18 @@ class Night:
     def line(self) -> str:
         """What was done, in one line."""
         if self.withdrawn is not None:
-            done = f"not published, version {self.withdrawn} of the same was withdrawn"
+            done = withdrawn_line(self.withdrawn)
         else:
             version = self.publication["version"] if self.publication else None
             done = f"{'published as' if self.is_new else 'is'} version {version}"
         ran = [stage for stage, reason in self.reasons.items() if reason != "current"]
         return f"{done}, {', '.join(ran)} ran" if ran else f"{done}, all current"
+
+
+def withdrawn_line(version: int) -> str:
+    """What is said of a night that a rollback took back."""
+    anyway = f"--set refresh.publish_version={version} publishes it anyway"
+    return f"not published, since version {version} held the same and was withdrawn; {anyway}"
 
 
 def card_of(config: Config, nights: list[Night], before: Publication | None, phases: Phases) -> RunCard:

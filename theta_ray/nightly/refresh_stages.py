@@ -109,9 +109,11 @@ def partitions_of(stage: str, config: Config, day: str) -> list[Partition]:
         topics = topics_job(config, day)
         return [topics.topic_counts, topics.topics]
     if stage == "analyze_network":
+        from theta_ray.network.analyze_network import LAST
         from theta_ray.network.analyze_network import make_job as network_job
 
-        return list(network_job(config, day).tables.values())
+        tables = network_job(config, day).tables
+        return [*(place for table, place in tables.items() if table != LAST), tables[LAST]]
     from theta_ray.report.report import partition_of as page_of
 
     return [page_of(config, day)]

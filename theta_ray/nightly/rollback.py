@@ -50,9 +50,9 @@ def check_whole(root: str, publication: Publication) -> None:
         for table in published_tables(root, publication).values():
             _check_table(table, publication)
     except (InputError, StageError) as error:
-        raise InputError(
-            f"publication {publication['version']} of {publication['date']} is not whole: {error}"
-        ) from error
+        version, day, why = publication["version"], publication["date"], str(error).split(";")[0]
+        hint = f"publish another version, or refresh {day} again"
+        raise InputError(f"publication {version} is not whole: {why}; {hint}") from error
 
 
 def _check_table(table: Committed, publication: Publication) -> None:
