@@ -76,7 +76,7 @@ def test_the_dashboard_is_for_the_head_itself_and_asks_for_a_token(name: str) ->
         assert "RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=" in command
         assert "OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0" in command
         assert "0.0.0.0" not in command
-        assert "ray stop" not in command
+        assert "stop" not in command
     assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][0]
     assert "--num-cpus=0" in config["head_start_ray_commands"][0]
 
