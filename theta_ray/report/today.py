@@ -32,7 +32,7 @@ def _topics(facts: Facts) -> Iterator[tuple[str, str, str, str]]:
         return
     first = facts.topics.listed[0]
     share = percent(first.size / max(facts.topics.num_documents, 1))
-    detail = f"{first.size:,} documents, {share} of all, are of it."
+    detail = f"{first.size:,} documents are about it, {share} of all."
     yield "The largest topic", first.label, detail, f"topic-{first.topic_id}"
 
 
@@ -53,8 +53,9 @@ def _answered(graph: GraphFacts) -> tuple[str, str, str, str] | None:
         return None
     times = row.value / row.null_mean
     way = f"{times:.1f} times as often as" if abs(times - 1) > 0.1 else "about as often as"
-    detail = f"{percent(row.value)} of the ties of {graph_name(graph.name)}; {way} among people drawn by chance"
-    return "Ties are returned", "", f"{detail} (z = {plain(row.z)}).", f"graph-{graph.name}"
+    detail = f"{percent(row.value)} of the ties of {graph_name(graph.name)}: {way} in random networks of as many ties"
+    headline = "Ties are returned more than by chance" if times > 1.1 else "How often ties are returned"
+    return headline, "", f"{detail} each (z = {plain(row.z)}).", f"graph-{graph.name}"
 
 
 def _strongest_cell(facts: Facts) -> Iterator[tuple[str, str, str, str]]:
