@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, free_ports
 from tests.heads import TOKEN, Head, head_node
-from tests.small_jobs import make_recipe, make_texts, read_table, save_recipe, write_jsonl
+from tests.small_jobs import DAY, make_recipe, make_texts, read_table, save_recipe, write_jsonl
 
 pytestmark = pytest.mark.ray
 
@@ -38,7 +38,8 @@ def submit(head: Head, *options: str, **variables: str) -> subprocess.CompletedP
 
 def test_a_job_is_checked_run_and_followed_to_its_end(head: Head, recipe: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    result = submit(head, "jobs/prepare.py", "--", "--config", str(recipe), "--root", str(root))
+    job = ["--config", str(recipe), "--root", str(root), "--date", DAY]
+    result = submit(head, "jobs/prepare.py", "--", *job)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     assert result.stderr.startswith("submitted prepare-")
     lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
