@@ -1,6 +1,6 @@
 """Pictures of a page for the documentation: phone and desktop, light and dark.
 
-python -m tests.browser.screenshots PAGE.html docs    # report_desktop_light.png and three more, each below 300 kB
+python -m tests.browser.screenshots PAGE.html docs    # report_desktop_light.png and seven more, each below 300 kB
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.browser.opened import DESKTOP, PHONE, opened
 
 MAX_BYTES = 300_000
 # What a picture shows from its top on.
-PLACES = {"": "header", "_map": "#map", "_people": "#people"}
+PLACES = {"": "header", "_map": "#map"}
 
 
 def take(page: Path, folder: Path) -> list[Path]:

@@ -9,7 +9,8 @@ docs/design.md compares the libraries.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def line_chart(words: Words, axes: tuple[Axis, Axis], curves: Mapping[str, Curve
             "height": HEIGHT + LEGEND * (len(curves) if len(curves) > 1 else 0),
             "autosize": FIT,
             "data": {"values": values},
-            "mark": {"type": "line", "strokeWidth": 2, "point": _few(curves)},
+            "mark": {"type": "line", "strokeWidth": 2, "point": _few(row["s"] for row in values)},
             "encoding": {
                 "x": _positional("x", axes[0], [row["x"] for row in values]),
                 "y": _positional("y", axes[1], [row["y"] for row in values]),
@@ -200,6 +201,6 @@ def _legend() -> Spec:
     return {"title": None, "symbolType": "stroke", "symbolSize": 600, "symbolStrokeWidth": 2}
 
 
-def _few(curves: Mapping[str, Curve]) -> bool:
+def _few(series: Iterable[str]) -> bool:
     """Whether a line would hardly be one: its points are drawn too."""
-    return max(np.size(curve.y) for curve in curves.values()) <= 2
+    return max(Counter(series).values(), default=0) <= 2

@@ -60,7 +60,7 @@ def heat_map(words: Words, labels: tuple[str, str], columns: Sequence[str], rows
     top = {"orient": "top", "labelAngle": 0, "domain": False, "ticks": False}
     left = {"domain": False, "ticks": False, "labelLimit": 150, "titleX": -120}
     fill = {"field": "f", "type": "nominal", "scale": None}
-    bold = {"condition": {"test": "datum.b", "value": "bold"}, "value": "normal"}
+    bold = {"expr": "datum.b ? 'bold' : 'normal'"}
     return drawn(
         words,
         {
@@ -73,7 +73,7 @@ def heat_map(words: Words, labels: tuple[str, str], columns: Sequence[str], rows
             },
             "layer": [
                 {"mark": "rect", "encoding": {"fill": fill}},
-                {"mark": text_mark(10), "encoding": {"text": {"field": "t"}, "fontWeight": bold}},
+                {"mark": text_mark(10, fontWeight=bold), "encoding": {"text": {"field": "t"}}},
             ],
         },
     )
