@@ -117,7 +117,8 @@ def densest(cells: NDArray[np.int64], num_bins: int = 24) -> tuple[float, float]
     counts = np.zeros((num_bins + 2, num_bins + 2))
     np.add.at(counts, (bins[:, 0] + 1, bins[:, 1] + 1), 1)
     around = [(i, j, (2 - abs(i)) * (2 - abs(j))) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    smooth = sum(weight * np.roll(counts, (i, j), axis=(0, 1)) for i, j, weight in around)[1:-1, 1:-1]
+    rolled = [weight * np.roll(counts, (i, j), axis=(0, 1)) for i, j, weight in around]
+    smooth = np.sum(rolled, axis=0)[1:-1, 1:-1]
     fullest = np.array(np.unravel_index(int(np.argmax(smooth)), smooth.shape))
     x, y = cells[(np.abs(bins - fullest) <= 1).all(axis=1)].mean(axis=0) / GRID
     return float(x), float(y)
