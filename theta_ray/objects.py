@@ -93,6 +93,8 @@ def _hint(error: Exception) -> str | None:
         return "check the credentials and what they allow"
     if isinstance(error, OSError) and error.errno in FULL:
         return "make room there, or take another --root or TMPDIR, then rerun"
+    if isinstance(error, NotADirectoryError):
+        return "a file is where a folder should be; take another --root"
     if type(error).__name__ == "FileExpired" or _code(error) == "PreconditionFailed":
         return "it changed while it was read; leave inputs alone, then rerun"
     # passed on as they are: no credentials found, a certificate that is not trusted, an unknown profile
@@ -247,7 +249,10 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 
 def _link(path: Path, local_path: str) -> bool:
     """Local exclusive create: a synced temporary file in the folder, then link(2), then sync the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError) as error:
+        raise InputError(f"{path.parent}: cannot be made ({error.strerror}); take another --root") from error
     handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as target, open(local_path, "rb") as source:

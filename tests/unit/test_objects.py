@@ -145,6 +145,15 @@ def test_the_time_of_an_object_is_in_utc(tmp_path: Path) -> None:
         modified(str(tmp_path / "nothing"))
 
 
+def test_a_root_that_can_be_no_folder_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match="a file is where a folder should be; take another --root"):
+        create(f"{tmp_path}/file/root/x.json", b"")
+    with pytest.raises(InputError, match="cannot be made .*; take another --root"):
+        create(f"{tmp_path}/link/x.json", b"")
+
+
 def test_an_object_can_be_removed_twice(tmp_path: Path) -> None:
     uri = str(tmp_path / "object")
     create(uri, b"data")
