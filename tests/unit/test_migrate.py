@@ -14,7 +14,8 @@ from tests.clustered import TOPICS, committed, rows_of
 from tests.models import save_bert
 from tests.two_models import NIGHTS, save_plain, save_rotated, two_nights, with_model
 from theta_ray.config import Config
-from theta_ray.errors import ConfigError, InputError
+from theta_ray.encoder import embed
+from theta_ray.errors import ConfigError, CostLimitError, InputError
 from theta_ray.manifest import carried_over, read_manifest
 from theta_ray.nightly import migrate
 from theta_ray.nightly.earlier_embeddings import partial_cost
@@ -175,3 +176,15 @@ def test_a_partial_plan_counts_documents_and_tokens_of_the_clusters_below_the_bo
         {"documents": 1000, "tokens": 40_000, "hours": 4.0, "cost": 8.0, "overlap": 0.25 + 0.75 * 0.9}
     )
     assert np.isclose(partial_cost(full, clusters, 0.4)[0]["overlap"], 0.75 * 0.9 + 0.25 * 0.5)
+
+
+def test_anchors_are_embedded_within_the_gpu_hours_of_a_job(
+    before: Config, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed.run(before, NIGHTS[0])
+    after = with_model(before, save_rotated(tmp_path / "rotated", plain))
+    limited = after.model_copy(update={"resources": after.resources.model_copy(update={"max_gpu_hours": 1e-9})})
+    monkeypatch.setattr(migrate, "num_gpus", lambda *_: 1.0)
+    with pytest.raises(CostLimitError, match="rerun to go on"):
+        migrate.run(limited, NIGHTS[0])
+    assert migrate.run(after, NIGHTS[0]).status == "committed"

@@ -20,7 +20,7 @@ from theta_ray.corpus.survey import Survey, look
 from theta_ray.encoder.commit import commit_embeddings, inputs_of, make_card
 from theta_ray.encoder.earlier_texts import find_earlier, identity_of
 from theta_ray.encoder.job import MAX_TIMED_WEIGHTS, estimate, input_strata, make_job, night_of, reasons_for
-from theta_ray.encoder.map_shards import calls_at_once, map_shards, num_actors
+from theta_ray.encoder.map_shards import calls_at_once, map_shards, num_actors, num_gpus
 from theta_ray.encoder.probes import check_contract
 from theta_ray.encoder.ready_made import assemble_shard, carry_shard, find_carried
 from theta_ray.encoder.shard import EmbedJob
@@ -148,7 +148,7 @@ def _make_shards(
     job = replace(job, shared=sharing.folder)
     if lease.joined:
         todo.reverse()  # the other run began at the front; a shard that it has finished is not made again
-    gpus = resources.gpus_per_actor * min(num_actors(resources), max(1, len(todo)))
+    gpus = num_gpus(resources, len(todo))
     started, work.began, work.calls_at_once = time.monotonic(), time.time(), calls_at_once(resources)
     with work.phases.measure("embed"), holding_gpus(resources, gpus):
         for receipt in map_shards(job, todo, resources):

@@ -133,6 +133,11 @@ def num_actors(resources: Resources) -> int:
     return resources.num_actors or room
 
 
+def num_gpus(resources: Resources, num_tasks: int) -> float:
+    """GPUs that the actors of so many shards hold together."""
+    return resources.gpus_per_actor * min(num_actors(resources), max(1, num_tasks))
+
+
 def calls_at_once(resources: Resources) -> int:
     """Shards that an actor has at a time: on a GPU one is read or written while another computes."""
     return 2 if resources.gpus_per_actor and resources.executor == "ray" else 1

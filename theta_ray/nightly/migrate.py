@@ -19,8 +19,9 @@ from typing import Any
 from theta_ray.config import Config
 from theta_ray.corpus import staging
 from theta_ray.encoder.job import make_job as make_embed_job
-from theta_ray.encoder.map_shards import map_shards
+from theta_ray.encoder.map_shards import map_shards, num_gpus
 from theta_ray.errors import InputError
+from theta_ray.gpu_hours import holding_gpus
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, read_manifest
 from theta_ray.nightly.anchors import GatherTask, MigrateJob, draw_anchors, draw_tasks, embed_tasks, gather_anchors
@@ -189,8 +190,10 @@ def _compare(config: Config, found: Migration, run: tuple[Lease, Phases]) -> dic
         raise InputError(f"{job.previous.path}: has no documents; give a day that has as --date")
     with phases.measure("embed"):
         tasks, finished = embed_tasks(job, gathered), finished_shards(job.texts.embeddings)
-        for _ in map_shards(job.texts, [task for task in tasks if task.shard not in finished], config.resources):
-            lease.check()
+        todo = [task for task in tasks if task.shard not in finished]
+        with holding_gpus(config.resources, num_gpus(config.resources, len(todo)) if todo else 0):
+            for _ in map_shards(job.texts, todo, config.resources):
+                lease.check()
     version = found.clusters.manifest["version"] if found.clusters is not None else None
     task = CompareTask(job, tuple(task.shard for task in tasks), version, f"part-00000-{digest}")
     with phases.measure("compare"):
