@@ -68,8 +68,8 @@ class Publications:
 
     def _read(self, version: int, known: list[int]) -> Publication:
         if version not in known:
-            there = f"versions {', '.join(map(str, known))}" if known else "nothing"
-            raise InputError(f"{self.path(version)}: there is no such publication; {there} is published")
+            there = f"published so far: {', '.join(map(str, known)) or 'nothing'}"
+            raise InputError(f"{self.path(version)}: there is no such publication; {there}")
         return self._parse(read_bytes(self.path(version)), version)
 
     def _parse(self, data: bytes, version: int) -> Publication:

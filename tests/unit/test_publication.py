@@ -76,7 +76,7 @@ def test_after_a_rollback_to_the_day_before_a_new_night_counts(publications: Pub
 
 def test_what_is_no_publication_is_told_in_one_line(publications: Publications) -> None:
     publications.publish(content(1, 1), None)
-    with pytest.raises(InputError, match="there is no such publication; versions 1 is published"):
+    with pytest.raises(InputError, match="there is no such publication; published so far: 1"):
         publications.restore(7)
     path = Path(publications.path(2))
     path.write_text("{")
