@@ -70,6 +70,14 @@ def test_show_says_what_is_in_the_tables(
     assert {row["table"] for row in tables["versions"]} >= {"corpus", "topics", "nodes"}
 
 
+def test_show_finds_the_tables_of_the_corpus_where_the_model_is_not_on_this_machine(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tables_of(capsys, "show", *options, "--date", NIGHTS[1])
+    elsewhere = ["--set", "encoder.model=/nowhere/model", "--date", NIGHTS[1]]
+    assert tables_of(capsys, "show", *options, *elsewhere) == there
+
+
 def test_hubs_are_by_place_where_authors_are_not_pseudonyms_and_have_neighbours_enough(
     nights: Config, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
