@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,12 +119,12 @@ def find_weed() -> str | None:
 
 
 @contextlib.contextmanager
-def seaweedfs(settings: S3) -> Iterator[None]:
-    """An S3 server process with one empty bucket, for the time of a `with` block."""
+def seaweedfs(settings: S3, within: Sequence[str] = ()) -> Iterator[None]:
+    """An S3 server process with one empty bucket, for the time of a `with` block; `within`: a command that runs it."""
     weed = find_weed()
     assert weed is not None, "ask find_weed() first"
     with tempfile.TemporaryDirectory(prefix="theta-ray-s3-") as folder:
-        command = [weed, "-logtostderr=true", "server", *_weed_options(settings, Path(folder))]
+        command = [*within, weed, "-logtostderr=true", "server", *_weed_options(settings, Path(folder))]
         with open(Path(folder) / "log", "wb") as log:
             process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
@@ -146,8 +146,9 @@ def _weed_options(settings: S3, folder: Path) -> list[str]:
     names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
     # Every listener is named: a default port that is taken ends the whole server.
     ports = dict(zip((*names, "s3.port.grpc"), free_ports(7), strict=True))
-    ports |= {"s3.port": int(settings.endpoint.rsplit(":", 1)[1]), "s3.port.iceberg": 0, "s3.port.lance": 0}
-    options = {"dir": str(folder / "data"), "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "volume.max": "30"}
+    address, port = settings.endpoint.removeprefix("http://").split(":")
+    ports |= {"s3.port": int(port), "s3.port.iceberg": 0, "s3.port.lance": 0}
+    options = {"dir": str(folder / "data"), "ip": address, "ip.bind": address, "volume.max": "30"}
     options |= {"s3.config": str(folder / "s3.json"), "s3.autoCreateBucket": "false", "master.volumeSizeLimitMB": "64"}
     return ["-s3", *(f"-{name}={value}" for name, value in {**ports, **options}.items())]
 

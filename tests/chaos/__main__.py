@@ -26,7 +26,9 @@ import transformers
 from tests.chaos import cluster_kills, full_disk, kills, rivals
 from tests.chaos.faults import run_through_faults
 from tests.chaos.forked import JobForks, job_forks
+from tests.chaos.hosts import NoHosts
 from tests.chaos.jobs import BUSY, HEAVY, LONG, REPOSITORY, SHORT, WIDE, Outcome, Setting, Size, make_setting
+from tests.chaos.multihost import lose_a_host
 from tests.chaos.nodes import NUM_WORKER_NODES, Nodes, three_nodes
 from tests.conftest import S3, s3_environment, seaweedfs
 
@@ -142,6 +144,7 @@ FAULTS: dict[str, tuple[Callable[[Stand], Outcome], int]] = {
     "worker-steps": (_worker_steps, 1),
     "ray-drivers": (lambda s: cluster_kills.kill_ray_drivers(s.busy, s.nodes, s.times(10), s.seed), NUM_WORKER_NODES),
     "notices": (_notices, NUM_WORKER_NODES),
+    "multihost": (lambda _: lose_a_host(), NUM_WORKER_NODES),
 }
 
 
@@ -182,6 +185,9 @@ def _run(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, list[
             run, recomputed = FAULTS[name]
             try:
                 outcome = run(stand)
+            except NoHosts as why:
+                yield f"| {name}: not run here, {why} | - | - | - | - | - | - | - |", []
+                continue
             except Exception:  # noqa: BLE001  one fault that cannot be counted must not hide the others
                 yield f"| {name}: not counted | - | - | - | - | - | - | - |", [traceback.format_exc()]
                 continue
