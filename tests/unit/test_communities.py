@@ -14,12 +14,12 @@ from theta_ray.network import community_quality as quality_module
 from theta_ray.network.communities import (
     Algorithm,
     Search,
-    by_size,
     communities,
     community_statistics,
     leiden,
 )
 from theta_ray.network.community_quality import between, community_quality, split
+from theta_ray.network.components import by_size
 from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.labels_agreement import agreement
 

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from theta_ray.network.community_quality import split
-from theta_ray.network.components import weak_components
+from theta_ray.network.components import by_size, weak_components
 from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.labels_agreement import agreement
 from theta_ray.network.reciprocity import Dyads, dyads
@@ -109,14 +108,13 @@ def communities(
     part = _induced((pairs or dyads(graph)).graph(weighted=True), searched)
     if not search.weighted:
         part = Graph(part.num_nodes, part.source, part.target, np.ones(part.num_edges), directed=False)
-    labels = [by_size(connected_parts(part, found)) for found in _partitions(part, seeds, search)]
-    quality = tuple(split(part, found).modularity(search.resolution) for found in labels)
+    labels, quality = zip(*_searched(part, seeds, search), strict=True)
     best = int(np.argmax(np.round(quality, 12)))
     agreed = [agreement(*both) for both in combinations(labels, 2)] if part.num_nodes else []
     label = np.full(graph.num_nodes, -1, np.int32)
     label[searched] = labels[best]
     nmi, ari = np.mean(agreed, axis=0) if agreed else (np.nan, np.nan)
-    return Communities(label, quality, best, float(nmi), float(ari))
+    return Communities(label, tuple(quality), best, float(nmi), float(ari))
 
 
 def community_statistics(found: Communities) -> dict[str, float]:
@@ -129,14 +127,6 @@ def community_statistics(found: Communities) -> dict[str, float]:
         "seed_nmi": found.nmi,
         "seed_ari": found.ari,
     }
-
-
-def by_size(labels: Nodes) -> Nodes:
-    """[nodes] the same partition; 0 is the largest part, of equal ones that with the smallest node."""
-    _, first, label, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-    rank = np.empty(len(size), np.int32)
-    rank[np.lexsort((first, -size))] = np.arange(len(size), dtype=np.int32)
-    return rank[label]
 
 
 def _induced(graph: Graph, nodes: Places) -> Graph:
@@ -152,12 +142,31 @@ def _induced(graph: Graph, nodes: Places) -> Graph:
 
 def connected_parts(graph: Graph, labels: Nodes) -> Nodes:
     """[nodes] parts of the partition that hang together: a community that falls apart becomes several."""
-    inner = labels[graph.source] == labels[graph.target]
+    return _parts(graph, labels[graph.source] == labels[graph.target])
+
+
+def _parts(graph: Graph, inner: NDArray[np.bool_]) -> Nodes:
+    """[nodes] what some of the edges connect."""
     starts = np.zeros(graph.num_nodes + 1, np.int32)
     np.cumsum(np.bincount(graph.source[inner], minlength=graph.num_nodes), out=starts[1:])
     target = graph.target[inner]
     matrix = csr_array((np.ones(len(target)), target, starts), shape=(graph.num_nodes, graph.num_nodes))
     return np.asarray(connected_components(matrix, directed=False)[1], np.int32)
+
+
+def _searched(graph: Graph, seeds: Sequence[int], search: Search) -> Iterator[tuple[Nodes, float]]:
+    """Connected communities by size, and their modularity, once a seed."""
+    total = float(graph.weight.sum())
+    strength = sum(np.bincount(ends, graph.weight, graph.num_nodes) for ends in (graph.source, graph.target))
+    for found in _partitions(graph, seeds, search):
+        # an edge within a community is within one of its parts, so one look at the edges is enough
+        inner = found[graph.source] == found[graph.target]
+        labels = by_size(_parts(graph, inner))
+        if not total:
+            yield labels, float("nan")
+            continue
+        by_chance = np.square(np.bincount(labels, strength) / (2 * total)).sum()
+        yield labels, float(graph.weight[inner].sum() / total - search.resolution * by_chance)
 
 
 def _partitions(graph: Graph, seeds: Sequence[int], search: Search) -> Iterator[Nodes]:
@@ -169,7 +178,9 @@ def _partitions(graph: Graph, seeds: Sequence[int], search: Search) -> Iterator[
     import networkit as nk
 
     with _one_thread(nk):
-        built = _built(nk, graph, np.arange(graph.num_nodes, dtype=np.int64))
+        built = _built(nk, graph, (graph.source, graph.target))
+        # neighbors and weights of a node come to lie together: each search takes a seventh less time
+        built.sortEdges()
         for seed in seeds:
             nk.setSeed(seed, False)
             if search.algorithm == "leiden":
@@ -178,14 +189,15 @@ def _partitions(graph: Graph, seeds: Sequence[int], search: Search) -> Iterator[
             else:
                 # Louvain takes nodes in their order, whatever the seed: they are shuffled
                 order: Places = np.random.default_rng(seed).permutation(graph.num_nodes)
-                yield _labels(nk.community.PLM(_built(nk, graph, order), gamma=search.resolution))[order]
+                shuffled = _built(nk, graph, (order[graph.source], order[graph.target]))
+                yield _labels(nk.community.PLM(shuffled, gamma=search.resolution))[order]
 
 
-def _built(nk: Any, graph: Graph, order: Places) -> Any:
-    """NetworKit's graph; node i becomes `order[i]`."""
+def _built(nk: Any, graph: Graph, ends: tuple[NDArray[Any], NDArray[Any]]) -> Any:
+    """NetworKit's graph, its edges between these ends."""
     # it reads 8 bytes a node id, whatever it is given
-    ends = tuple(order[side].astype(np.uint64) for side in (graph.source, graph.target))
-    return nk.GraphFromCoo((graph.weight, ends), n=graph.num_nodes, weighted=True, directed=False)
+    wide = tuple(side.astype(np.uint64) for side in ends)
+    return nk.GraphFromCoo((graph.weight, wide), n=graph.num_nodes, weighted=True, directed=False)
 
 
 def _labels(algorithm: Any) -> Nodes:

@@ -43,10 +43,17 @@ def _components(graph: Graph, connection: str) -> Nodes:
     if not graph.num_nodes:
         return np.empty(0, np.int32)
     _, labels = connected_components(matrix, directed=True, connection=connection)
-    _, first, label, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    return by_size(labels)
+
+
+def by_size(labels: Nodes) -> Nodes:
+    """[nodes] the same parts, of labels from 0; 0 is the largest, of equal ones that with the smallest node."""
+    size = np.bincount(labels)
+    first = np.full(len(size), len(labels))
+    first[labels[::-1]] = np.arange(len(labels))[::-1]  # the last to be written stays
     rank = np.empty(len(size), np.int32)
-    rank[np.lexsort((first, -size))] = np.arange(len(size))
-    return rank[label]
+    rank[np.lexsort((first, -size))] = np.arange(len(size), dtype=np.int32)
+    return np.asarray(rank[labels])
 
 
 def sizes(name: str, labels: Nodes | None) -> dict[str, float]:

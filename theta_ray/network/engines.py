@@ -17,9 +17,9 @@ from typing import Protocol
 
 from theta_ray.config import Resources
 from theta_ray.network.blocks import Block, members_of
-from theta_ray.network.communities import by_size, connected_parts
+from theta_ray.network.communities import connected_parts
 from theta_ray.network.community_quality import Split, split
-from theta_ray.network.components import weak_components
+from theta_ray.network.components import by_size, weak_components
 from theta_ray.network.cores import core_number
 from theta_ray.network.degrees import Degrees, degrees
 from theta_ray.network.edge_files import EdgeFiles

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from theta_ray.network.blocks import roots_of
-from theta_ray.network.communities import by_size
 from theta_ray.network.community_quality import Split, together
+from theta_ray.network.components import by_size
 from theta_ray.network.degrees import Degrees
 from theta_ray.network.graph import Nodes
 from theta_ray.network.hits import EdgeWeights, Hits, Vector, singular_vectors
