@@ -107,6 +107,7 @@ def run(config: Config, day: str) -> Report:
     if not config.recipe.clean_up.remove:
         return report
     done = Report(day, removed=True, held=report.held)
+    retained, oldest = _retained(config), _oldest(config)
     for partition in partitions_below(config.root):
         if partition.path not in report.objects:
             continue
@@ -114,7 +115,8 @@ def run(config: Config, day: str) -> Report:
         try:
             with holding(owner_of(partition), resources, shareable=False):
                 # looked at again: what was to go may have been named by a version since
-                objects = removable(partition, _retained(config), _oldest(config))
+                retained |= _newest(partition, config.recipe.clean_up.keep_versions)
+                objects = removable(partition, retained, oldest)
                 remove_objects(partition, objects)
                 done.objects[partition.path] = objects
         except ConflictError:
@@ -196,6 +198,12 @@ def _retained(config: Config) -> dict[Version, dict[str, Any]]:
                 upstream = Partition(config.root, source["table"], source["fingerprint"], partition.date)
                 waiting.append((upstream, source["version"]))
     return kept
+
+
+def _newest(partition: Partition, count: int) -> dict[Version, dict[str, Any]]:
+    """The last versions of one partition."""
+    found = {version: read_manifest(partition, version) for version in list_versions(partition)[-count:]}
+    return {(*key_of(partition), version): manifest for version, manifest in found.items() if manifest is not None}
 
 
 def removable(
