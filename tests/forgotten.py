@@ -80,7 +80,7 @@ def recipe_of(folder: Path, model: Path) -> dict[str, Any]:
         "embed": {"store_dtype": "float32"},
         "cluster": {"num_clusters": len(TOPICS)},
         "pairs": {"kind": "label"},
-        "network": QUICK,
+        "network": {**QUICK, "graphs": ["comment_to_parent_author"]},
     }
 
 
@@ -92,16 +92,16 @@ def config_of(folder: Path, model: Path, **forget: Any) -> Config:
 
 
 def make_all(config: Config) -> None:
-    """Every table of the first day, and a page of both."""
-    mine_pairs.run(config, DAYS[0])
+    """Every table of both days."""
     for day in DAYS:
+        mine_pairs.run(config, day)
         report.run(config, day)
 
 
 def small_config(folder: Path, *, max_chars: int = 1000, **forget: Any) -> Config:
     """As `config_of`, with a corpus and its networks only: no model is needed."""
     section = {**recipe_of(folder, Path("none")), "forget": forget}
-    section |= {"cluster": None, "pairs": None, "network": {**QUICK, "graphs": ["comment_to_parent_author"]}}
+    section |= {"cluster": None, "pairs": None}
     section["corpus"] = {**section["corpus"], "max_chars": max_chars}
     resources = Resources(executor="local", threads_per_actor=1)
     return Config(recipe=Recipe.model_validate(section), resources=resources, root=str(folder / "root"))
@@ -138,4 +138,5 @@ def rows_of(partition: Partition) -> pa.Table:
     """The newest version."""
     manifest = read_manifest(partition)
     assert manifest is not None
-    return pa.concat_tables([read_shard(partition, shard["shard"]) for shard in manifest["shards"]])
+    tables = [read_shard(partition, shard["shard"]) for shard in manifest["shards"]]
+    return pa.concat_tables(tables) if tables else pa.table({})

@@ -64,9 +64,12 @@ def reports(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "step", ["prepare:tables_made_again", "network_stats:objects_removed", "quarantine:objects_removed"]
+    "step", ["prepare:tables_made_again", "network_stats:objects_removed", "corpus:objects_removed"]
 )
 def test_a_killed_run_is_ended_by_the_next_one(folder: Path, step: str) -> None:
+    listed = folder / "root" / "compliance" / "0123456789ab" / "ids-00000.txt"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("\n".join(sorted(GONE)))
     (folder / "steps").mkdir()
     (folder / "steps" / "kill").write_text(f"{step} 1")
     environment = {**os.environ, FOLDER_VARIABLE: str(folder / "steps"), "PYTHONPATH": os.getcwd()}
@@ -166,3 +169,15 @@ def test_a_plan_says_what_would_go_and_touches_nothing(folder: Path) -> None:
     page = forget.plan(asking(folder), DAYS[0]).page()
     assert f"would run for {DAYS[0]}" in page
     assert {path for path in folder.rglob("*") if path.is_file()} == known
+
+
+def test_maps_between_models_stay_though_what_they_were_fitted_on_is_gone(folder: Path) -> None:
+    config = asking(folder)
+    maps = Partition(config.root, "embedding_maps", "0123456789ab", DAYS[0])
+    manifest = read_manifest(partition_of(config, DAYS[0]))
+    assert manifest is not None
+    body = {"version": 1, "shards": [], "inputs": {"embeddings": identity_of(manifest)}}
+    create_same(manifest_path(maps, 1), canonical_json(body))
+    assert forget.run(config, DAYS[0]).status == "committed"
+    assert list_versions(maps) == [1]
+    assert forget.run(config, DAYS[0]).status == "nothing to do"

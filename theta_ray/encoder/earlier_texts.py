@@ -28,6 +28,7 @@ from theta_ray.corpus.staging import read_keys, read_rows, remove, write_rows, w
 from theta_ray.encoder.text_index import KeysTask, Segment, partition_of, stage_keys
 from theta_ray.encoder.text_keys import find, num_parts
 from theta_ray.encoder.tokenized import EarlierTexts, ShardTask
+from theta_ray.errors import ConflictError
 from theta_ray.manifest import read_manifest
 from theta_ray.objects import READERS, access, join, open_filesystem
 from theta_ray.store import Partition, digest_of
@@ -110,7 +111,10 @@ def find_part(item: FindTask) -> dict[str, Any]:
     for segment in item.segments:
         if not len(wanted):
             break
-        known, paths = segment.read(item.place)
+        try:
+            known, paths = segment.read(item.place)
+        except ConflictError:  # a deletion took it meanwhile: its texts are unknown
+            continue
         places = find(wanted, known)
         is_found = places >= 0
         here, places = wanted.take(is_found), places[is_found]

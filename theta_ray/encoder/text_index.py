@@ -25,6 +25,7 @@ from theta_ray.corpus.duplicates import Keys
 from theta_ray.corpus.staging import in_range, read_keys, remove, write_keys
 from theta_ray.encoder.text_keys import newest_first, not_covered, num_absorbed, num_parts, overlap, text_keys
 from theta_ray.encoder.tokenized import ShardTask
+from theta_ray.errors import ConflictError
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, list_versions, read_manifest
 from theta_ray.objects import access, join, list_names, open_filesystem
@@ -68,8 +69,11 @@ class Segment:
 def _read_range(uri: str, place: tuple[int, int]) -> pa.Table:
     fs, path = open_filesystem(uri)
     limits = in_range("text_high", *place)
-    with access(uri):
-        return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None, read_dictionary=["shard"])
+    try:
+        with access(uri):
+            return pq.read_table(path, filesystem=fs, filters=limits, partitioning=None, read_dictionary=["shard"])
+    except FileNotFoundError as error:
+        raise ConflictError(f"{uri}: a deletion has removed it meanwhile; rerun to read what took its place") from error
 
 
 def _read_nothing() -> pa.Table:
@@ -156,11 +160,19 @@ def write_part(item: PartTask) -> Record:
         parts.append(Keys(keys.high, keys.low, keys.shard + np.int32(len(paths)), keys.row))
         paths += shards
     merged = newest_first(parts) if len(parts) > 1 else parts[0]
-    shards_of_rows = pa.DictionaryArray.from_arrays(pa.array(merged.shard), pa.array(paths, pa.string()))
-    table = pa.table([merged.high, merged.low, shards_of_rows.cast(pa.string()), merged.row], names=TEXT_INDEX.names)
-    with ShardWriter(item.index, item.shard, TEXT_INDEX) as writer:
+    return publish_part(item.index, item.shard, (merged, paths), item.place, item.epoch)
+
+
+def publish_part(
+    index: Partition, shard: str, rows: tuple[Keys, list[str]], place: tuple[int, int], epoch: int
+) -> Record:
+    """Write one range of keys, which are ascending and count by these paths of shards."""
+    keys, paths = rows
+    shards_of_rows = pa.DictionaryArray.from_arrays(pa.array(keys.shard), pa.array(paths, pa.string()))
+    table = pa.table([keys.high, keys.low, shards_of_rows.cast(pa.string()), keys.row], names=TEXT_INDEX.names)
+    with ShardWriter(index, shard, TEXT_INDEX) as writer:
         writer.write(table, rows_per_group=ROWS_PER_GROUP)
-        return writer.publish(details={"place": item.place[0], "parts": item.place[1]}, epoch=item.epoch)
+        return writer.publish(details={"place": place[0], "parts": place[1]}, epoch=epoch)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
 3. Adapters that were trained on such documents are marked; no table brings a document back out of a model.
 4. Each day that holds some, or was made from what does (forget_places.py), is made again by the stages that made it: a
    deletion is an input like any other, and other documents keep their vectors, clusters, topics and pairs.
-5. What the new versions do not name is removed at once, whatever its age (forget_day.py).
+5. What the new versions do not name is removed at once, whatever its age (forget_day.py), and with it the hashes of
+   their texts (encoder/gone_texts.py).
 6. A report says what went, and what no job here can reach.
 
 A killed run is run again. `forget.verify=true` deletes nothing and searches everything (verify.py).
@@ -22,6 +23,7 @@ from theta_ray.clean_up import MARKS, partitions_below
 from theta_ray.config import Config
 from theta_ray.corpus import staging, tombstones
 from theta_ray.corpus.tombstones import DIGEST_BYTES, DIGESTS, FOLDER, Tombstones
+from theta_ray.encoder.gone_texts import drop_gone
 from theta_ray.errors import InputError
 from theta_ray.manifest import read_manifest
 from theta_ray.nightly import compliance, verify
@@ -104,10 +106,13 @@ def run(config: Config, day: str) -> RunCard:
         with phases.measure("days"):
             for each in sorted({partition.date for partition in found.affected}):
                 remaining += _forget_day(config, each, found, removed)
-    if found.affected:
+        with phases.measure("text index"):
+            hashes = drop_gone(config.root, executor) if finding.days else 0
+    if finding.days:
         staging.remove(join(config.root, compliance.FOLDER))  # lists of ids, which are written again when asked for
     raw = sorted({file for each in finding.days for file in raw_files(config, each)})
-    figures = finding.figures() | removed.figures() | {"adapters_marked": len(adapters)}
+    done = {"adapters_marked": len(adapters), "hashes_of_texts_removed": hashes}
+    figures = finding.figures() | removed.figures() | done
     told = {"adapters": adapters, "raw_files": raw, "remaining": [each.path for each in remaining]}
     if remaining:
         raise _told(remaining)  # without a report: the run that ends it writes one
@@ -181,17 +186,17 @@ def _forget_day(config: Config, day: str, found: Search, removed: Removed) -> li
     affected = {each for each in found.affected if each.date == day}
     tables = {each.table for each in affected}
     stages = list(stages_of(config, day, tables)) if has_inputs(config, day) else []
-    mine = {each for made in stages for each in made.partitions}
+    mine, not_made = {each for made in stages for each in made.partitions}, set[Partition]()
     if affected & mine:
-        bring_up_to_date(config, day, stages, removed)
+        not_made = affected & set(bring_up_to_date(config, day, stages, removed))
         publish_again(config, day)
-        remove_old(config, stages, affected, removed)
+        remove_old(config, stages, affected - not_made, removed)
     others = sorted((each for each in affected - mine if each.table != "adapter"), key=_by_day)
-    if config.recipe.forget.other_recipes == "fail":
-        return others
-    for each in others:
-        remove_all(config, each, removed)
-    return []
+    if config.recipe.forget.other_recipes == "remove":
+        for each in others:
+            remove_all(config, each, removed)
+        others = []
+    return others + sorted(not_made, key=_by_day)
 
 
 def _by_day(partition: Partition) -> tuple[str, str, str]:
@@ -202,8 +207,8 @@ def _told(remaining: Sequence[Partition]) -> InputError:
     for each in remaining:
         logger.error("forget: %s holds deleted documents still", each.path)
     return InputError(
-        f"forget: {len(remaining)} partitions hold deleted documents, and are of other recipes or of days whose inputs "
-        "are gone; run this with their recipes, or set forget.other_recipes=remove"
+        f"forget: {len(remaining)} partitions hold deleted documents, and are of other recipes, of days whose inputs "
+        "are gone, or cannot be made again; run this with their recipes, or set forget.other_recipes=remove"
     )
 
 

@@ -5,8 +5,9 @@ A rerun of a killed run finds the same day again: what holds the ids goes after 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from theta_ray.clean_up import key_of, owner_of, removable, remove_objects
 from theta_ray.config import Config, Resources
 from theta_ray.corpus.survey import partition_of
+from theta_ray.errors import InputError
 from theta_ray.lease import holding
 from theta_ray.manifest import identity_of, list_versions, read_manifest
 from theta_ray.nightly.forget_places import Made
@@ -24,6 +26,8 @@ from theta_ray.schemas import QUARANTINE
 from theta_ray.steps import reached
 from theta_ray.store import Partition
 from theta_ray.table import open_table
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -55,28 +59,56 @@ class Removed:
         }
 
 
-def bring_up_to_date(config: Config, day: str, stages: Sequence[Made], removed: Removed) -> None:
-    """Run what the recipe has committed for a day before; a stage whose tables are current does nothing."""
+def bring_up_to_date(config: Config, day: str, stages: Sequence[Made], removed: Removed) -> list[Partition]:
+    """Run what the recipe has committed for a day before; a stage whose tables are current does nothing.
+
+    Returns:
+        Tables that cannot be made of the documents that are left, such as pairs of one label only, and still are there.
+    """
+    not_made: list[Partition] = []
     for made in stages:
         if not made.is_committed:
             continue
         before = {partition: _shards(partition) for partition in made.partitions}
-        made.run(config, day)
+        try:
+            made.run(config, day)
+        except InputError as error:
+            if made is stages[0]:  # the corpus itself: its inputs are to be mended first
+                raise
+            logger.warning("forget: %s cannot be made again for %s: %s", made.stage, day, error)
+            not_made += _give_up(config, made, stages[0].partitions[0], removed)
+            continue
         for partition, shards in before.items():
             new = _shards(partition) - shards
             removed.shards_made[partition.table] += len(new)
             if new or shards - _shards(partition):
                 removed.versions[partition.path] = list_versions(partition)[-1]
         reached("tables_made_again", made.stage, day)
+    return not_made
 
 
-def publish_again(config: Config, day: str) -> None:
-    """Publish the new versions of what is published of a day, before the old ones go."""
+def _give_up(config: Config, made: Made, corpus: Partition, removed: Removed) -> Sequence[Partition]:
+    """Remove what a stage cannot make of an empty day; where others' documents are left, nothing, and these tables."""
+    manifest = read_manifest(corpus)
+    assert manifest is not None, "it was made again"
+    if manifest["num_rows"]:
+        return made.partitions
+    publish_again(config, corpus.date, gone=made.partitions)
+    for partition in reversed(made.partitions):
+        remove_all(config, partition, removed)
+    return ()
+
+
+def publish_again(config: Config, day: str, gone: Collection[Partition] = ()) -> None:
+    """Publish the new versions of what is published of a day, before the old ones go; tables that go are left out."""
     publications = Publications(config.root, config.recipe.name)
     highest, newest = publications.highest(), publications.of_day(day)
     if newest is None:
         return
-    tables = {name: _newest_of(config, day, identity) for name, identity in newest["tables"].items()}
+    left_out = {(each.table, each.fingerprint) for each in gone}
+    named = newest["tables"].items()
+    kept = {table: each for table, each in named if (each["table"], each["fingerprint"]) not in left_out}
+    tables = {name: _newest_of(config, day, identity) for name, identity in kept.items()}
     if tables != newest["tables"]:
         publications.publish({**content_of(newest), "tables": tables}, highest)
 

@@ -21,8 +21,8 @@ from theta_ray.runcard import RunCard
 from theta_ray.schemas import KEYS
 from theta_ray.store import Partition
 
-# Made from documents, and hold none: adapters are marked, curves are numbers, hashes of texts name no document.
-NOT_MADE_AGAIN = frozenset({"adapter", "k_curve", "text_index"})
+# Made from documents, and hold none: adapters are marked, curves and maps are numbers, hashes go with their shards.
+NOT_MADE_AGAIN = frozenset({"adapter", "embedding_maps", "k_curve", "text_index"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def stages_of(config: Config, day: str, tables: Collection[str]) -> Iterator[Mad
     if "report" in tables:
         from theta_ray.report import report
 
-        yield Made("report", report.run, (report.partition_of(config, day),))
+        # of the tables that the stages above have left
+        yield Made("report", report.write, (report.partition_of(config, day),))
 
 
 def _of_topics(config: Config, day: str) -> Iterator[Made]:

@@ -18,7 +18,7 @@ from theta_ray.config_cluster import Cluster
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job as make_embed_job
-from theta_ray.errors import ConfigError, StageError
+from theta_ray.errors import ConfigError, InputError, StageError
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, read_manifest
 from theta_ray.progress import Progress
@@ -160,6 +160,8 @@ def _committed_centroids(config: Config, job: ClusterJob) -> dict[str, Any] | No
 def _make(config: Config, job: ClusterJob, lease: Lease, phases: Phases) -> RunCard:
     embeddings = read_manifest(job.embeddings)
     assert embeddings is not None, "embed has committed"
+    if not embeddings["num_rows"]:
+        raise InputError(f"{job.embeddings.path}: has no documents, so there is nothing to cluster; see its corpus")
     sizes = [shard["num_rows"] for shard in embeddings["shards"]]
     with (
         Progress(STAGE, 2, "tables") as progress,
