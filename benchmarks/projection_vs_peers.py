@@ -63,7 +63,10 @@ def ours(data: Path, out: Path) -> None:
     schema = pa.schema([(name, pa.int32()) for name in COLUMNS])
     with pq.ParquetWriter(out, schema) as writer:
         for edges in blocks(projection(data, "cap", CAP)):
-            writer.write_table(pa.table([getattr(edges, name) for name in COLUMNS], schema=schema))
+            # made of NumPy arrays, an Arrow array would import pandas as well
+            buffers = [pa.py_buffer(getattr(edges, name)) for name in COLUMNS]
+            columns = [pa.Array.from_buffers(pa.int32(), len(edges), [None, each]) for each in buffers]
+            writer.write_table(pa.table(columns, schema=schema))
 
 
 def projection(data: Path, policy: Any, limit: int | None, max_pairs: int = 10**12, weighting: Any = "count") -> Any:
@@ -71,23 +74,24 @@ def projection(data: Path, policy: Any, limit: int | None, max_pairs: int = 10**
     from theta_ray.network.pricing import price
     from theta_ray.network.projection import Projection
 
-    actor, context = columns_of(data)
     num_actors = int(pq.read_schema(data).metadata[b"num_actors"])
-    incidence = Incidence.of(num_actors, int(context.max()) + 1, actor, context)
-    del actor, context
+    columns = columns_of(data)
+    num_contexts = int(columns[1].max()) + 1
+    # nobody else holds the columns: the incidence frees them once it has read them
+    incidence = Incidence.of(num_actors, num_contexts, columns.pop(0), columns.pop())
     at = price(incidence.size_histogram(), num_actors, policy, limit=limit, max_pairs=max_pairs)
     return Projection.of(incidence, at, weighting, min_shared=MIN_SHARED)
 
 
 def columns_of(data: Path) -> list[np.ndarray]:
-    """Actors and contexts."""
-    file = pq.ParquetFile(data, pre_buffer=False)
+    """Actors and contexts; some of the file at a time. `Array.to_numpy` imports pandas (40 MiB) where it is there."""
+    file = pq.ParquetFile(data, pre_buffer=False, buffer_size=2**16)
     columns = [np.empty(file.metadata.num_rows, np.int32) for _ in range(2)]
-    begin = 0
-    for batch in file.iter_batches(2**16, columns=["actor", "context"], use_threads=False):
-        for column, values in zip(columns, batch.columns, strict=True):
-            column[begin : begin + len(values)] = values.to_numpy()
-        begin += len(batch)
+    for name, column in zip(("actor", "context"), columns, strict=True):
+        begin = 0
+        for batch in file.iter_batches(2**16, columns=[name], use_threads=False):
+            column[begin : begin + len(batch)] = np.from_dlpack(batch.column(0))
+            begin += len(batch)
     pa.default_memory_pool().release_unused()
     return columns
 

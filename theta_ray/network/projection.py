@@ -93,17 +93,17 @@ class Projection:
         sizes, limit = incidence.sizes, price.limit
         weight = WEIGHTINGS[weighting](sizes, max(1, int((incidence.degrees > 0).sum())))
         seen = np.ones(len(sizes))
-        if limit is not None and price.policy == "cap":
-            incidence = incidence.restricted(np.repeat(sizes <= limit, sizes))
-        elif limit is not None:
+        if limit is not None and price.policy != "cap":
             above = sizes > limit
             seen[above] = limit * (limit - 1.0) / (sizes[above] * (sizes[above] - 1.0))
-            if price.policy == "thin":
-                incidence = incidence.restricted(thinned(incidence, limit, seed))
         rate = seen if price.policy == "sample" else np.ones(len(sizes))
         table, classes = np.unique(np.stack([weight / seen, seen, rate]), axis=1, return_inverse=True)
         weight, seen, rate = table
         variance = weight**2 * (1 - seen)
+        if limit is not None and price.policy == "cap":
+            incidence = incidence.restricted(np.repeat(sizes <= limit, sizes))
+        elif limit is not None and price.policy == "thin":
+            incidence = incidence.restricted(thinned(incidence, limit, seed))
         return cls(incidence, classes.reshape(-1).astype(np.int32), weight, rate, variance, min_shared, seed)
 
     def cuts(self, pairs: float = TASK_PAIRS, first: int = 0, last: int | None = None) -> Places:
