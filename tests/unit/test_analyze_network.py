@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.corpora import DAY
 from tests.networks import Row, Tables, edges_of, network_config, statistics_of, tables_of
 from theta_ray.config_network import GraphName
+from theta_ray.network import analyze_network
 from theta_ray.network.definitions import DEFINITIONS
 
 GRAPHS = list(GraphName.__args__)  # type: ignore[attr-defined]
@@ -191,3 +193,12 @@ def test_reciprocity_stands_beside_that_of_random_graphs_of_the_same_degrees(tab
             assert 0 < row["p_value"] <= 1
         if row["statistic"] in ("num_edges", "gini", "num_documents"):
             assert row["num_nulls"] == 0
+
+
+def test_the_run_card_says_where_pictures_and_graph_files_are(tmp_path: Path) -> None:
+    section = {"graphs": ["comment_to_post_author"], "max_export_edges": 100}
+    config = network_config(tmp_path, talk(), section)
+    card, tables = analyze_network.run(config, DAY), analyze_network.make_job(config, DAY).tables
+    for table, figure, pattern in (("network_curves", "pictures", "*.svg"), ("edges", "graph_files", "*.graphml")):
+        assert tables[table].at(pattern) in card.figures[figure]
+        assert list(Path(tables[table].path).glob(pattern))
