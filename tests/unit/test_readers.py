@@ -283,7 +283,7 @@ def test_lines_that_are_no_json_are_told_by_every_platform_reader(tmp_path, read
     assert reasons(read(path, reader)) == ["bad_record"]
 
 
-@pytest.mark.parametrize("data", [gzip.compress(b"x" * 5000)[:20], b"no gzip"])
+@pytest.mark.parametrize("data", [gzip.compress(b"x" * 5000)[:20], b"no gzip"], ids=["cut off", "no gzip"])
 def test_a_whole_file_that_is_cut_off_is_told(tmp_path, data):
     path = tmp_path / "a.txt.gz"
     path.write_bytes(data)
