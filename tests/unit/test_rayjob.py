@@ -133,6 +133,13 @@ def test_a_pod_that_is_started_again_waits_for_the_job_of_its_first_start(server
     assert len(server.jobs) == 2
 
 
+def test_a_copy_goes_with_the_tick_that_made_it(server: Server, api: Api) -> None:
+    server.states = [state("Complete", "SUCCEEDED")]
+    assert run(api, "refresh", "refresh-2", job_uid="1-2") == 0
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "refresh-2", "uid": "1-2"}
+    assert server.jobs["refresh-2"]["metadata"]["ownerReferences"] == [owner]
+
+
 def test_a_queue_starts_the_copy_itself() -> None:
     template = {**TEMPLATE, "metadata": {"name": "refresh", "annotations": {"theta-ray/queue": "night"}}}
     made = copy_of(template, "refresh-1")

@@ -30,7 +30,7 @@ from theta_ray.runtime import leave
 
 logger = logging.getLogger(__name__)
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-JOB_NAME = "THETA_RAY_JOB_NAME"
+JOB_NAME, JOB_UID = "THETA_RAY_JOB_NAME", "THETA_RAY_JOB_UID"
 # KubeRay makes names of clusters, services and pods of it
 MAX_NAME = 47
 POLL_SECONDS = 10.0
@@ -107,8 +107,13 @@ def _refusal(error: urllib.error.HTTPError, path: str) -> InputError | Transient
     return InputError(f"{path}: {error.code} {said or error.reason}; {hint}")
 
 
-def copy_of(template: dict[str, Any], name: str) -> dict[str, Any]:
+def copy_of(template: dict[str, Any], name: str, job_uid: str = "") -> dict[str, Any]:
     """A RayJob that runs, from one that is suspended.
+
+    Args:
+        template: the suspended one.
+        name: of the copy, and of the Job that makes it where `job_uid` is given.
+        job_uid: of that Job. When the schedule's history drops it, Kubernetes removes the copy as well.
 
     Raises:
         ConfigError: the template is not suspended, or the name is none for a RayJob.
@@ -128,6 +133,8 @@ def copy_of(template: dict[str, Any], name: str) -> dict[str, Any]:
     # Kueue itself starts what it has room for
     spec = {**template["spec"], "suspend": queue is not None}
     metadata = {"name": name, "labels": labels, "annotations": annotations}
+    if job_uid:
+        metadata["ownerReferences"] = [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job_uid}]
     return {"apiVersion": template["apiVersion"], "kind": "RayJob", "metadata": metadata, "spec": spec}
 
 
@@ -149,10 +156,10 @@ def exit_code_of(status: dict[str, Any]) -> int | None:
     return REASONS.get(reason, 1)
 
 
-def run(api: Api, template: str, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
+def run(api: Api, template: str, name: str, sleep: Callable[[float], None] = time.sleep, job_uid: str = "") -> int:
     """Create the copy, or find the one of an earlier start of this pod, and wait for its end."""
     try:
-        api.rayjobs(body=copy_of(api.rayjobs(template), name))
+        api.rayjobs(body=copy_of(api.rayjobs(template), name, job_uid))
         logger.info("rayjob %s: created from %s", name, template)
     except AlreadyThereError:
         logger.info("rayjob %s: is there already and is waited for", name)
@@ -184,7 +191,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         name = given[1] if len(given) > 1 else os.environ.get(JOB_NAME, "")
         if not given or len(given) > 2 or not name:
             raise ConfigError(f"usage: python -m theta_ray.console.rayjob TEMPLATE [NAME]; NAME may be in {JOB_NAME}")
-        return run(Api.of_pod(), given[0], name)
+        uid = os.environ.get(JOB_UID, "") if len(given) == 1 else ""
+        return run(Api.of_pod(), given[0], name, job_uid=uid)
 
     leave("rayjob", work)
 
