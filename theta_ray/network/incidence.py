@@ -114,6 +114,7 @@ class Incidence:
             (np.arange(len(members), dtype=kind), members, starts), shape=(len(sizes), max(num_actors, 1))
         )
         by_actor = by_context.tocsc()  # a counting sort
+        del by_context
         num_events, first_at = events
         places = by_actor.data
         return cls(
@@ -162,15 +163,16 @@ class Incidence:
             is_kept: [P] in the order of `members`.
         """
         by_actor = is_kept[self.places]
-        kind = self.places.dtype.type
-        rank = np.cumsum(is_kept, dtype=kind)
-        rank -= kind(1)
-        places = rank[self.places[by_actor]]
-        del rank
+        before = np.zeros(len(is_kept) + 1, self.places.dtype)  # kept ones before each
+        np.cumsum(is_kept, out=before[1:])
+        places, context_starts = before[self.places[by_actor]], before[self.context_starts].astype(np.int64)
+        np.cumsum(by_actor, out=before[1:])
+        actor_starts = before[self.actor_starts].astype(np.int64)
+        del before
         return Incidence(
-            _starts(by_actor)[self.actor_starts],
+            actor_starts,
             self.contexts[by_actor],
-            _starts(is_kept)[self.context_starts],
+            context_starts,
             self.members[is_kept],
             places,
             self.num_events[by_actor],
