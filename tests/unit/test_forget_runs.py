@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.clustered import TOPICS
 from tests.forgotten import DAYS, holding, id_of, records_of, rows_of, small_config, write_days
 from theta_ray.config import Config
+from theta_ray.config_pairs import Pairs
 from theta_ray.corpus import prepare
 from theta_ray.corpus.authors import KEY_VARIABLE
 from theta_ray.corpus.survey import partition_of
@@ -27,6 +29,7 @@ from theta_ray.nightly.rollback import roll_back
 from theta_ray.publication import Publications
 from theta_ray.steps import FOLDER_VARIABLE
 from theta_ray.store import Partition, canonical_json, create_same
+from theta_ray.training import mine_pairs
 
 GONE = {id_of(0, 0), id_of(0, 9)}
 PROGRAM = """
@@ -181,3 +184,15 @@ def test_maps_between_models_stay_though_what_they_were_fitted_on_is_gone(folder
     assert forget.run(config, DAYS[0]).status == "committed"
     assert list_versions(maps) == [1]
     assert forget.run(config, DAYS[0]).status == "nothing to do"
+
+
+def test_pairs_that_cannot_be_made_of_what_is_left_are_told_and_go_once_no_recipe_has_them(folder: Path) -> None:
+    (folder / "ids.txt").write_text("".join(f"{id_of(0, number)}\n" for number in range(64) if number % len(TOPICS)))
+    gone, without = set((folder / "ids.txt").read_text().split()), asking(folder, other_recipes="remove")
+    with_pairs = without.model_copy(update={"recipe": without.recipe.model_copy(update={"pairs": Pairs(kind="label")})})
+    mine_pairs.run(with_pairs, DAYS[0])
+    with pytest.raises(InputError, match=r"1 partitions .* cannot be made again"):
+        forget.run(with_pairs, DAYS[0])
+    assert {name.split("/")[0] for name in holding(folder / "root", gone)} == {"pairs"}
+    assert forget.run(without, DAYS[0]).status == "committed"
+    assert holding(folder / "root", gone) == []
