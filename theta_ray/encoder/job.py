@@ -5,11 +5,12 @@ from __future__ import annotations
 import heapq
 import os
 import time
+from functools import lru_cache
 from typing import Any
 
 import torch
 
-from theta_ray.config import Config, Encoder, Resources
+from theta_ray.config import Config, Embed, Encoder, Resources
 from theta_ray.corpus.estimate import kept_texts
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder.commit import inputs_of
@@ -52,6 +53,24 @@ def make_job(config: Config, day: str) -> EmbedJob:
     """Everything workers need, after a check that the model, its pooling and its tokenizer fit."""
     encoder, embed, resources = _with_own_adapter(config), config.recipe.embed, config.resources
     source = resolve_model(encoder)
+    dim, corpus = _checked_dim(encoder, embed, source), partition_of(config, day)
+    return EmbedJob(
+        corpus=corpus,
+        embeddings=_partition(config, corpus, source, dim),
+        encoder=encoder,
+        embed=embed,
+        source=source,
+        dim=dim,
+        device="cuda" if resources.gpus_per_actor else "cpu",
+        threads=resources.threads_per_actor or (usable_cores() if resources.executor == "local" else 1),
+        batch_tokens=resources.batch_tokens,
+        gpus=resources.gpus_per_actor,
+    )
+
+
+@lru_cache(maxsize=16)
+def _checked_dim(encoder: Encoder, embed: Embed, source: ModelSource) -> int:
+    """Values of a vector, after the checks; remembered, since a night asks for its job dozens of times."""
     rules = vector_rules(encoder, embed, source)
     if encoder.num_layers is not None:
         check_num_layers(source, encoder.num_layers)
@@ -61,19 +80,7 @@ def make_job(config: Config, day: str) -> EmbedJob:
             f"set embed.dim to a multiple of 8, such as {max(8, rules.dim // 8 * 8)}"
         )
     make_tokenizer(encoder, source)
-    corpus = partition_of(config, day)
-    return EmbedJob(
-        corpus=corpus,
-        embeddings=_partition(config, corpus, source, rules.dim),
-        encoder=encoder,
-        embed=embed,
-        source=source,
-        dim=rules.dim,
-        device="cuda" if resources.gpus_per_actor else "cpu",
-        threads=resources.threads_per_actor or (usable_cores() if resources.executor == "local" else 1),
-        batch_tokens=resources.batch_tokens,
-        gpus=resources.gpus_per_actor,
-    )
+    return rules.dim
 
 
 def _with_own_adapter(config: Config) -> Encoder:

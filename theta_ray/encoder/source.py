@@ -12,6 +12,7 @@ import importlib.util
 import math
 import os
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def _model_files(folder: Path) -> list[Path]:
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 over names and contents of a model folder's files."""
-    lines = [f"{file_sha256(str(path))}  {path.relative_to(folder).as_posix()}\n" for path in _model_files(folder)]
+    lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in _model_files(folder)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -160,8 +161,19 @@ def weights_sha256(folder: Path) -> str:
     """SHA-256 of the weights: of the one file, or of the lines `<sha256>  <name>` of several."""
     files = sorted(folder.glob("*.safetensors"))
     if len(files) == 1:
-        return file_sha256(str(files[0]))
-    return hashlib.sha256("".join(f"{file_sha256(str(f))}  {f.name}\n" for f in files).encode()).hexdigest()
+        return _sha256(files[0])
+    return hashlib.sha256("".join(f"{_sha256(file)}  {file.name}\n" for file in files).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file; one that is as it was is read once, since a night asks for its model dozens of times."""
+    found = path.stat()
+    return _sha256_of(str(path), (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _sha256_of(path: str, _state: tuple[int, ...]) -> str:
+    return file_sha256(path)
 
 
 def num_parameters(folder: str) -> int:
