@@ -91,12 +91,13 @@ class Projection:
         if min_shared < 1:
             raise ValueError(f"min_shared {min_shared}: an edge shares 1 context at least")
         sizes, limit = incidence.sizes, price.limit
-        weight = WEIGHTINGS[weighting](sizes, max(1, int((incidence.degrees > 0).sum())))
-        seen = np.ones(len(sizes))
+        distinct, of_size = np.unique(sizes, return_inverse=True)
+        weight = WEIGHTINGS[weighting](distinct, max(1, int((incidence.degrees > 0).sum())))
+        seen = np.ones(len(distinct))
         if limit is not None and price.policy != "cap":
-            above = sizes > limit
-            seen[above] = limit * (limit - 1.0) / (sizes[above] * (sizes[above] - 1.0))
-        rate = seen if price.policy == "sample" else np.ones(len(sizes))
+            above = distinct > limit
+            seen[above] = limit * (limit - 1.0) / (distinct[above] * (distinct[above] - 1.0))
+        rate = seen if price.policy == "sample" else np.ones(len(distinct))
         table, classes = np.unique(np.stack([weight / seen, seen, rate]), axis=1, return_inverse=True)
         weight, seen, rate = table
         variance = weight**2 * (1 - seen)
@@ -104,7 +105,7 @@ class Projection:
             incidence = incidence.restricted(np.repeat(sizes <= limit, sizes))
         elif limit is not None and price.policy == "thin":
             incidence = incidence.restricted(thinned(incidence, limit, seed))
-        return cls(incidence, classes.reshape(-1).astype(np.int32), weight, rate, variance, min_shared, seed)
+        return cls(incidence, classes.reshape(-1).astype(np.int32)[of_size], weight, rate, variance, min_shared, seed)
 
     def cuts(self, pairs: float = TASK_PAIRS, first: int = 0, last: int | None = None) -> Places:
         """Actors at which ranges of about so many pairs begin, and the end: the same cost each.
