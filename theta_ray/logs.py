@@ -13,7 +13,7 @@ from typing import Any
 
 from theta_ray.terminal import escaped_lines, masked_secrets
 
-NOISY = ("aiobotocore", "botocore", "httpx", "huggingface_hub", "ray.data", "transformers")
+NOISY = ("aiobotocore", "botocore", "httpx", "huggingface_hub", "openTSNE", "ray.data", "transformers")
 
 
 def is_submitted() -> bool:

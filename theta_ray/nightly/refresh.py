@@ -130,7 +130,7 @@ def _look(config: Config, day: str, *, asked: bool) -> Survey | None:
     except MissingInputError as error:
         if asked:
             raise
-        logger.info("%s: %s is passed over: %s", STAGE, day, error)
+        logger.info("%s: %s is passed over: %s", STAGE, day, str(error).partition(";")[0])
         return None
 
 
