@@ -34,6 +34,7 @@ SECONDS_TO_START = 90.0
 STARTING = {"browser", "chaos", "ray", "s3"}
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two processes run the tests: what starts others runs in one of them, tests of a file stay together."""
     for item in items:
