@@ -24,7 +24,7 @@ sample: $(VENV)/.sample sample/truth.parquet
 	$(BIN)/python jobs/report.py $(SAMPLE_OPTIONS)
 
 test: lint $(VENV)/.browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m tests
 
 check: lint
 	$(BIN)/python -m pytest -m "not ray and not chaos and not s3 and not gpu and not browser"

@@ -30,16 +30,6 @@ hypothesis.settings.load_profile("tests")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECONDS_TO_START = 90.0
-# Marks of tests that start clusters, servers and browsers.
-STARTING = {"browser", "chaos", "ray", "s3"}
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes run the tests: what starts others runs in one of them, tests of a file stay together."""
-    for item in items:
-        starts = STARTING & {mark.name for mark in item.iter_markers()}
-        item.add_marker(pytest.mark.xdist_group("starting" if starts else item.nodeid.partition("::")[0]))
 
 
 @dataclass(frozen=True)
