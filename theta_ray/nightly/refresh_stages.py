@@ -153,4 +153,6 @@ def why_stale(newest: Mapping[str, Any] | None, tables: Mapping[str, Committed])
     if newest is None:
         return "nothing was committed"
     changed = _others(newest, {table: found.identity for table, found in tables.items()})
-    return f"another version of {', '.join(changed)}" if changed else "its section of the recipe, or what it is made with, is new"
+    if changed:
+        return f"another version of {', '.join(changed)}"
+    return "its section of the recipe, or what it is made with, is new"
