@@ -2,7 +2,7 @@
 #
 #   make sample   write the synthetic sample, embed it, and make the page of its topics and people
 #   make test     ruff, mypy and all tests
-#   make chaos    kills, full disks and S3 faults at length: 45 minutes, CHAOS="--only actors" for a part
+#   make chaos    kills, full disks and S3 faults at length: an hour and more, CHAOS="--only actors" for a part
 #   make check    ruff, mypy and the tests that start no processes: seconds
 #   make lock     find the newest versions again and write requirements.lock
 #   make clean    remove .venv, the sample and all caches; ./results stays
@@ -31,6 +31,7 @@ check: lint
 
 chaos: $(VENV)/.test
 	$(BIN)/python -m tests.chaos --out results/chaos.md $(CHAOS)
+	$(BIN)/python -m pytest -m soak
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -84,6 +84,8 @@ def test_eight_nights_leave_nothing_about(tmp_path: Path, bert: Path) -> None:
     check(soak(tmp_path, bert, 8, ["embed"]))
 
 
-@pytest.mark.chaos
-def test_sixty_nights_leave_nothing_about(tmp_path: Path, bert: Path) -> None:
+@pytest.mark.soak
+def test_sixty_nights_leave_nothing_about(request: pytest.FixtureRequest, tmp_path: Path, bert: Path) -> None:
+    if "soak" not in request.config.getoption("markexpr"):
+        pytest.skip("takes many minutes; pytest -m soak, which make chaos runs as well")
     check(soak(tmp_path, bert, 60, ["label_topics"]))
