@@ -5,6 +5,7 @@ python -m tests [options of pytest]    # make test; the first half is shown as i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,10 @@ def main(options: list[str]) -> int:
     """Run both halves; the exit code of the first that fails."""
     command = [sys.executable, "-m", "pytest", *options]
     with tempfile.TemporaryFile("w+") as told:
-        others = subprocess.Popen([*command, "-m", f"not ({STARTING})"], stdout=told, stderr=subprocess.STDOUT)
+        unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}  # what was told is there when it is stopped
+        others = subprocess.Popen(
+            [*command, "-m", f"not ({STARTING})"], stdout=told, stderr=subprocess.STDOUT, env=unbuffered
+        )
         try:
             starting = subprocess.run([*command, "-m", STARTING], check=False).returncode
             rest = others.wait()
