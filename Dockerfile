@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The image of all pods of k8s/, for machines without and with an NVIDIA GPU:
 #
-#   docker build --target cpu --build-arg GIT_SHA=$(git rev-parse HEAD) -t theta-ray:dev .
+#   docker build --target cpu --build-arg GIT_SHA=$(git rev-parse HEAD) --build-arg TORCH_INDEX=... -t theta-ray:dev .
 #   docker build --target gpu --build-arg GIT_SHA=$(git rev-parse HEAD) -t theta-ray-gpu:dev .
 #
 # What it holds is decided here: nothing is installed or fetched when it runs. Libraries of CUDA come with torch's own
@@ -19,8 +19,9 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY theta_ray ./theta_ray
 
 FROM packages AS packages-cpu
-# torch's own index has the build without CUDA
-RUN pip install -c requirements.lock --index-url https://download.pytorch.org/whl/cpu \
+# pytorch.org names the address of builds without CUDA; left out, the image is some gigabytes larger
+ARG TORCH_INDEX
+RUN pip install -c requirements.lock ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
         "$(grep -i '^torch==' requirements.lock)" \
     && pip install -c requirements.lock --no-compile ".[sample,gcs,azure]"
 
