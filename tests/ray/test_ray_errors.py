@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -28,6 +29,10 @@ def test_where_a_node_does_not_answer_in_time_the_full_disk_is_told_without_figu
 ) -> None:
     import ray
 
-    monkeypatch.setattr("theta_ray.ray_errors.SECONDS_TO_ASK", 0.0)
+    def busy() -> None:
+        time.sleep(5)
+
+    monkeypatch.setattr("theta_ray.ray_errors.find_spill_folder", busy)
+    monkeypatch.setattr("theta_ray.ray_errors.SECONDS_TO_ASK", 0.1)
     with pytest.raises(InputError, match="^the folder that a node's Ray spills to is full; make room there"):
         raise_cause(ray.exceptions.ObjectStoreFullError("full"))
