@@ -44,6 +44,10 @@ class Lease:
         self.partition, self.epoch, self.waited, self.joined = partition, epoch, waited, joined
         self._stop, self._lost = threading.Event(), threading.Event()
 
+    def is_lost(self) -> bool:
+        """Whether another run has taken the partition over, by a look at the store."""
+        return max(_epochs(self.partition)) > self.epoch
+
     def check(self) -> None:
         """Raise ConflictError when another run has taken the partition over."""
         if self._lost.is_set():
@@ -71,7 +75,7 @@ class Lease:
         while not self._stop.wait(seconds):
             try:
                 replace(_at(self.partition, self.epoch, "alive"), b"")
-                if max(_epochs(self.partition)) > self.epoch:
+                if self.is_lost():
                     self._lost.set()
                     return
             except (ThetaError, OSError) as error:  # a store that is away for a moment must not end the thread

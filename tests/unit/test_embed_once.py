@@ -18,7 +18,7 @@ import pytest
 
 from tests.small_jobs import DAY, all_records, find_partition, read_table
 from theta_ray.config import Config, Resources
-from theta_ray.encoder import embed
+from theta_ray.encoder import embed, text_index
 from theta_ray.encoder.job import make_job
 from theta_ray.encoder.shard import tokenize_shard
 from theta_ray.encoder.shard_embedder import ShardEmbedder
@@ -26,6 +26,7 @@ from theta_ray.encoder.stored import vector_difference
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.errors import ConflictError, CostLimitError, StageError
 from theta_ray.manifest import identity_of, list_versions, read_manifest
+from theta_ray.objects import list_names
 from theta_ray.schemas import embeddings_schema
 from theta_ray.store import canonical_json
 
@@ -156,6 +157,30 @@ def test_two_runs_at_once_commit_one_version(config: Config, on_conflict: str) -
     assert failures == []
     assert "committed" in statuses
     assert list_versions(partition) == [1]
+    assert read_table(config.root, "embeddings").num_rows == 120
+
+
+def test_a_run_that_loses_the_list_of_texts_to_another_takes_what_that_one_committed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources = config.resources.model_copy(update={"on_conflict": "join", "lease_seconds": 0.4})
+    config = config.model_copy(update={"resources": resources})
+    write_part, calls = text_index.write_part, []
+
+    def taken_over(item: text_index.PartTask) -> Any:
+        calls.append(item)
+        if len(calls) == 1:
+            Path(item.index.at("lease", f"{item.epoch:08d}.released")).touch()
+            assert embed.run(config, DAY).status == "committed"
+            threading.Event().wait(0.5)  # a sign of life finds the higher epoch
+        return write_part(item)
+
+    monkeypatch.setattr(text_index, "write_part", taken_over)
+    assert embed.run(config, DAY).status == "committed"
+    index = calls[0].index
+    assert [item.epoch for item in calls] == [1, 2]
+    assert list_versions(index) == [1]
+    assert list_names(index.at("staging")) == []
     assert read_table(config.root, "embeddings").num_rows == 120
 
 

@@ -12,6 +12,7 @@ It is committed before the embeddings: until those are there, nobody takes a row
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from theta_ray.tasks import Executor
 
 ROWS_PER_GROUP = 2**17
 Manifest = dict[str, Any]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -200,24 +202,43 @@ class Night:
 
 def commit_index(night: Night, executor: Executor) -> None:
     """Add the texts of a night's finished shards to the table; nothing where it knows them all."""
-    newest = read_manifest(night.index)
-    if newest is not None and is_indexed(newest, night.embeddings, night.shards):
-        return
-    # another recipe may add its texts at this moment, which takes seconds
-    with holding(night.index, executor.resources.model_copy(update={"on_conflict": "wait"})) as lease:
-        segments = find_segments(night.index)
-        fingerprint = night.embeddings.fingerprint
-        known = {shard for each in segments for shard in each.manifest["indexed"].get(fingerprint, ())}
-        own = tuple(task for task in night.tasks if task.shard not in known)
-        if own:
+    while True:
+        newest = read_manifest(night.index)
+        if newest is not None and is_indexed(newest, night.embeddings, night.shards):
+            return
+        # another recipe may add its texts at this moment, which takes seconds
+        with holding(night.index, executor.resources.model_copy(update={"on_conflict": "wait"})) as lease:
+            try:
+                _add_texts(night, executor, lease)
+                return
+            except ConflictError:
+                if not lease.is_lost():
+                    raise
+                logger.info("text_index: another run took the lease over; looking at what it has added")
+
+
+def _add_texts(night: Night, executor: Executor, lease: Lease) -> None:
+    segments = find_segments(night.index)
+    fingerprint = night.embeddings.fingerprint
+    known = {shard for each in segments for shard in each.manifest["indexed"].get(fingerprint, ())}
+    own = tuple(task for task in night.tasks if task.shard not in known)
+    if own:
+        try:
             _commit_version(night, own, segments, (executor, lease))
+        finally:
+            remove(_staging(night.index, lease))
+
+
+def _staging(index: Partition, lease: Lease) -> str:
+    # a folder of its own for each holder of the lease: one that was taken over may still be at work in its own
+    return index.at("staging", f"{lease.epoch:08d}")
 
 
 def _commit_version(
     night: Night, own: tuple[ShardTask, ...], segments: list[Segment], run: tuple[Executor, Lease]
 ) -> None:
     index, embeddings, (executor, lease) = night.index, night.embeddings, run
-    staging = index.at("staging", digest_of([[task.shard for task in own], embeddings.path])[:12])
+    staging = _staging(index, lease)
     items = [
         KeysTask(
             night.corpus,
@@ -264,7 +285,6 @@ def _commit_version(
     }
     lease.check()
     commit(index, TEXT_INDEX, records, body)
-    remove(index.at("staging"))
 
 
 def _below_root(partition: Partition) -> str:
