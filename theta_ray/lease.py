@@ -51,10 +51,14 @@ class Lease:
     def check(self) -> None:
         """Raise ConflictError when another run has taken the partition over."""
         if self._lost.is_set():
-            raise ConflictError(
-                f"{self.partition.path}: another run took the lease over, for this one gave no sign of life; "
-                "rerun to go on, or raise lease_seconds in the resources file"
-            )
+            raise self.conflict()
+
+    def conflict(self) -> ConflictError:
+        """What to raise when another run has taken the partition over."""
+        return ConflictError(
+            f"{self.partition.path}: another run took the lease over, for this one gave no sign of life; "
+            "rerun to go on, or raise lease_seconds in the resources file"
+        )
 
     @contextmanager
     def kept_alive(self, seconds: float) -> Iterator[None]:
@@ -92,7 +96,7 @@ def holding(
     `on_conflict: join` does not wait.
 
     Raises:
-        ConflictError: another run holds it and `on_conflict` is `fail`.
+        ConflictError: another run holds it and `on_conflict` is `fail`, or has taken it over and removed a file.
     """
     lease = _acquire(partition, resources, joins=joins, shareable=shareable)
     if lease.joined:
@@ -100,7 +104,13 @@ def holding(
         return
     with lease.kept_alive(resources.lease_seconds):
         reached("lease_taken", partition.table, str(lease.epoch))
-        yield lease
+        try:
+            yield lease
+        except OSError as error:
+            # whoever has taken over removes what was staged once it has committed
+            if lease.is_lost():
+                raise lease.conflict() from error
+            raise
 
 
 def is_held(partition: Partition) -> bool:

@@ -194,6 +194,19 @@ def test_a_host_whose_clock_is_wrong_changes_nothing(
     assert is_held(partition)
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_file_that_is_missing_after_a_take_over_is_a_conflict(partition: Partition, is_lost: bool) -> None:
+    def work() -> None:
+        if is_lost:
+            Path(partition.at("lease", "00000002.json")).write_bytes(b"{}")
+        raise FileNotFoundError("staging/a.parquet")
+
+    with pytest.raises(ConflictError if is_lost else FileNotFoundError) as caught, holding(partition, resources()):
+        work()
+    cause = caught.value.__cause__ if is_lost else caught.value
+    assert str(cause) == "staging/a.parquet"
+
+
 def test_asking_for_the_time_of_the_store_leaves_nothing_behind(partition: Partition) -> None:
     lease.store_now(partition.at("lease"))
     assert list_names(partition.at("lease")) == []
