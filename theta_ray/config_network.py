@@ -102,6 +102,9 @@ class Network(Strict):
     """Of communities over authors, for topics by community."""
     whole_days: bool = True
     """Hours of the day are counted of days only that are observed from their first hour to the last."""
+    max_comments: Annotated[int, Field(ge=1)] | None = None
+    """Comments of a post that the source of the corpus gives at most: threads with so many are truncated, and what is
+    said of threads is said without them as well."""
     horizon_hours: Annotated[float, Field(gt=0)] = 24
     """Scores of an author's first so many hours are compared between early and late authors."""
     num_top: Annotated[int, Field(ge=0, le=1000)] = 20

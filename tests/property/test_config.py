@@ -65,6 +65,7 @@ OTHER_VALUES: dict[tuple[str, str], Any] = {
     ("network", "num_resamples"): 1,
     ("network", "num_permutations"): 1,
     ("network", "whole_days"): False,
+    ("network", "max_comments"): 100,
     ("network", "horizon_hours"): 48.0,
     ("network", "num_top"): 5,
     ("network", "min_cell"): 2,

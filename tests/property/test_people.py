@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theta_ray.network.arrival import Arrivals, Documents, arrival_deciles, arrival_statistics, arrivals
+from theta_ray.network.arrival_ratios import arrival_ratios
 from theta_ray.network.hours import hour_profile, hour_statistics, hours_of
 from theta_ray.network.inequality import above_zero, inequality, lorenz
 from theta_ray.network.lifespans import lifespan_statistics, lifespans, spans
@@ -22,7 +23,13 @@ END = 20 * DAY
 NUM_AUTHORS = 7
 TIMES = st.one_of(st.just(MISSING), st.integers(-HOUR, END + HOUR), st.sampled_from([0, HOUR, END, END + 1]))
 EVENTS = st.lists(
-    st.tuples(st.integers(0, NUM_AUTHORS - 1), TIMES, st.one_of(st.just(MISSING), st.integers(-5, 90)), st.booleans()),
+    st.tuples(
+        st.integers(0, NUM_AUTHORS - 1),
+        TIMES,
+        st.one_of(st.just(MISSING), st.integers(-5, 90)),
+        st.booleans(),
+        st.one_of(st.just(MISSING), st.integers(0, 2)),
+    ),
     max_size=80,
 )
 SEED = st.integers(0, 2**32 - 1)
@@ -33,8 +40,8 @@ def equal(one: dict[str, float], other: dict[str, float]) -> bool:
 
 
 def to_documents(events: list[tuple[Any, ...]]) -> Documents:
-    columns = list(zip(*events, strict=True)) or [(), (), (), ()]
-    types = (np.int32, np.int64, np.int64, np.bool_)
+    columns = list(zip(*events, strict=True)) or [()] * 5
+    types = (np.int32, np.int64, np.int64, np.bool_, np.int64)
     return Documents(*(np.array(column, kind) for column, kind in zip(columns, types, strict=True)))
 
 
@@ -46,6 +53,7 @@ def say(parts: list[Documents]) -> dict[str, float]:
         whole = whole.merge(lifespans(part, END))
     coefficients = np.concatenate([interval_cv(part.author, part.times, NUM_AUTHORS, END) for part in parts])
     hours = merged(hours_of(part.times, END) for part in parts)
+    of_posts = merged(hours_of(part.times[part.is_post], END) for part in parts)
     counts = merged(above_zero(histogram(np.bincount(part.author))) for part in parts)
     early = Arrivals.concat(*(arrivals(part, NUM_AUTHORS, END) for part in parts))
     tenths, means = arrival_deciles(early)
@@ -53,9 +61,11 @@ def say(parts: list[Documents]) -> dict[str, float]:
         **lifespan_statistics("activity", whole),
         **rhythm_statistics(coefficients),
         **hour_statistics(hour_profile(hours)),
+        **hour_statistics(hour_profile(hours, of_posts), "post_"),
         **inequality("posts", counts, counts.size),
         **inequality("score", histogram(early.score), len(early.score) - int((early.score == MISSING).sum())),
         **arrival_statistics(early, END),
+        **arrival_ratios(early, END).values,
         **{f"decile {tenth}": float(mean) for tenth, mean in zip(tenths, means, strict=True)},
     }
 
@@ -121,13 +131,15 @@ def test_the_order_of_comments_and_threads_by_shard_change_nothing(comments: lis
         parent = [above if above < 0 else place.get((thread, above), UNKNOWN) for thread, _, above, _ in rows]
         thread = np.array([row[0] - lowest for row in rows], np.int32)
         times = np.array([row[3] for row in rows], np.int64)
-        return thread_shapes(thread, np.array(parent, np.int64), times, posts[lowest:highest])
+        return thread_shapes(
+            thread, np.array(parent, np.int64), times, posts[lowest:highest], posts[lowest:highest] != HOUR
+        )
 
     named = list({(thread, name): (thread, name, above, time) for thread, name, above, time in comments}.values())
     mixed = [named[place] for place in np.random.default_rng(seed).permutation(len(named))]
-    whole = thread_statistics(say_threads(named, 0, 5))
-    assert equal(whole, thread_statistics(say_threads(mixed, 0, 5)))
-    assert equal(whole, thread_statistics(Threads.concat(say_threads(mixed, 0, 2), say_threads(named, 2, 5))))
+    whole = thread_statistics(say_threads(named, 0, 5), 3)
+    assert equal(whole, thread_statistics(say_threads(mixed, 0, 5), 3))
+    assert equal(whole, thread_statistics(Threads.concat(say_threads(mixed, 0, 2), say_threads(named, 2, 5)), 3))
 
 
 @given(words=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40))

@@ -95,6 +95,17 @@ def test_days_that_an_outage_touches_are_left_out() -> None:
     assert (found.num_days, set(found.num_events.tolist())) == (7, {14})
 
 
+def test_posts_are_counted_on_the_days_that_all_events_call_whole() -> None:
+    everything = hours_of(steady(6, 24 * 4), END)
+    posts = np.array([7, 30, 31, 31, 60, 24 * 3 + 5]) * HOUR
+    found = hour_profile(everything, hours_of(posts, END))
+    assert (found.num_days, found.num_events.sum()) == (3, 5)
+    assert np.flatnonzero(found.num_events).tolist() == [5, 6, 7, 12]
+    said = hour_statistics(found, "post_")
+    assert said["post_peak_six_hours_share"] == 1
+    assert said["post_best_six_hours_share"] == 4 / 5
+
+
 def test_quiet_nights_are_no_outage() -> None:
     days = np.concatenate([steady(24 * day + 10, 24 * day + 24) for day in range(1, 30)])
     assert hour_profile(hours_of(days, END)).num_days == 28
@@ -133,5 +144,6 @@ def test_every_statistic_is_defined_and_no_other(num_events: int) -> None:
     found = lifespans.lifespans(spans(author, times, 1, END), END)
     names = {name for variant in lifespans.VARIANTS for name in lifespan_statistics(variant, found)}
     assert names == set(lifespans.DEFINITIONS)
-    assert set(hour_statistics(hour_profile(hours_of(times, END)))) == set(hours.DEFINITIONS)
+    profile = hour_profile(hours_of(times, END))
+    assert {*hour_statistics(profile), *hour_statistics(profile, "post_")} == set(hours.DEFINITIONS)
     assert set(rhythm_statistics(interval_cv(author, times, 1, END))) == set(rhythm.DEFINITIONS)

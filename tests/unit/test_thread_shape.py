@@ -32,7 +32,8 @@ def shapes(*parents: list[int], times: list[int] | None = None, posts: list[int]
     thread = np.repeat(np.arange(len(parents), dtype=np.int32), sizes)
     known = np.array(times if times else [MISSING] * len(parent), np.int64)
     of_posts = np.array(posts if posts else [MISSING] * len(parents), np.int64)
-    return thread_shapes(thread, np.array(parent, np.int64), known, of_posts)
+    has_post = np.ones(len(parents), bool)
+    return thread_shapes(thread, np.array(parent, np.int64), known, of_posts, has_post)
 
 
 def test_depth_counts_from_one_on_the_post_itself() -> None:
@@ -94,9 +95,28 @@ def test_statistics_are_of_all_threads_and_comments() -> None:
     assert found["comment_answered_share"] == 3 / 6
 
 
+def test_threads_that_the_source_has_cut_are_counted_and_everything_is_said_of_the_others_as_well() -> None:
+    threads = [[TOP] * 4, [TOP, TOP, 0, 1], [], [TOP, 0]]
+    found = thread_statistics(shapes(*threads), max_comments=4)
+    assert (found["thread_comments_max"], found["num_threads_at_max"], found["num_threads_truncated"]) == (4, 2, 2)
+    assert found["truncated_comment_share"] == 8 / 10
+    assert (found["comment_answered_share"], found["comment_answered_share_untruncated"]) == (3 / 10, 1 / 2)
+    others = thread_statistics(shapes(*threads[2:]))
+    for name in (name for name in DEFINITIONS if name.endswith("_untruncated")):
+        assert np.array_equal(found[name], others[name.removesuffix("_untruncated")], equal_nan=True), name
+    assert np.isnan(thread_statistics(shapes(*threads))["num_threads_truncated"])
+
+
+def test_threads_whose_post_is_missing_do_not_make_posts_look_commented() -> None:
+    found = shapes([TOP], [], [TOP], [TOP])
+    said = thread_statistics(found._replace(has_post=np.array([1, 1, 0, 0])))
+    assert (said["num_threads_without_post"], said["thread_commented_share"]) == (2, 1 / 2)
+
+
 @pytest.mark.parametrize("found", [shapes(), shapes([]), shapes([TOP])])
-def test_every_statistic_is_defined_and_no_other(found: Threads) -> None:
-    assert set(thread_statistics(found)) == set(DEFINITIONS)
+@pytest.mark.parametrize("max_comments", [None, 1])
+def test_every_statistic_is_defined_and_no_other(found: Threads, max_comments: int | None) -> None:
+    assert set(thread_statistics(found, max_comments)) == set(DEFINITIONS)
 
 
 def test_a_whole_thread_of_reddit_has_its_known_depth(shared_data) -> None:  # type: ignore[no-untyped-def]

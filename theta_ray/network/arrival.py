@@ -2,7 +2,7 @@
 
 Who came first had longest to gather a score. The raw comparison is therefore put beside three that correct for it, and
 they need not agree: a rate gives newcomers with minutes of exposure huge values, a horizon leaves most authors out, a
-regression believes in its form. Say all of them.
+regression (arrival_ratios.py) believes in its form. Say all of them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theta_ray.network.observations import DAY, HOUR, MISSING, Doubles, Flags, Integers, known
-from theta_ray.network.poisson import poisson_regression
 from theta_ray.training.metrics import spearman
 
 NUM_DECILES = 10
-Z_95 = 1.959963984540054
 _AUTHORS = "over authors with a known score and a first event before the end of the observation"
 _SIGN = "below 0 where early authors have more; NaN where either does not vary"
 DEFINITIONS = {
@@ -25,18 +23,13 @@ DEFINITIONS = {
     "arrival_spearman_rate": "The same with score / hours from first event to the end of the observation, at least 1.",
     "arrival_spearman_horizon": "The same with the score of documents of an author's first hours (the horizon), over "
     "authors first seen at least the horizon and a day before the end, so that all had both.",
-    "arrival_rate_ratio": "Factor by which the rate of score changes with each day of later arrival, from a Poisson "
-    "regression of the score (below 0 counts as 0) on arrival and log(1 + posts) with log hours of exposure as offset "
-    "(Cameron and Trivedi 2013); below 1 where early authors have more; NaN where it cannot be told.",
-    "arrival_rate_ratio_low": "Lower end of its 95 % interval, errors allowing for overdispersion (Huber-White).",
-    "arrival_rate_ratio_high": "Upper end of it.",
     "arrival_num_authors": f"Authors compared: {_AUTHORS[5:]}.",
     "arrival_num_authors_horizon": "Authors compared over the horizon.",
 }
 
 
 class Arrivals(NamedTuple):
-    """[authors] what is compared; those of shards are put one after another (`concat`). 32 bytes an author."""
+    """[authors] what is compared; those of shards are put one after another (`concat`). 40 bytes an author."""
 
     first: Integers
     """Time of the first event; MISSING without one."""
@@ -45,6 +38,8 @@ class Arrivals(NamedTuple):
     early_score: Integers
     """Of documents of the first hours; MISSING as well."""
     num_posts: Integers
+    container: Integers
+    """Where most of the documents are, the smallest of several; any number for each, MISSING where there is none."""
 
     @classmethod
     def concat(cls, *parts: Arrivals) -> Arrivals:
@@ -61,6 +56,8 @@ class Documents(NamedTuple):
     score: Integers
     """Or MISSING."""
     is_post: Flags
+    container: Integers
+    """A number for each, the same in all shards; or MISSING."""
 
 
 def arrivals(documents: Documents, num_authors: int, end: int, horizon: int = DAY) -> Arrivals:
@@ -72,7 +69,7 @@ def arrivals(documents: Documents, num_authors: int, end: int, horizon: int = DA
         end: of the observation; times after it are not known.
         horizon: microseconds from an author's first event.
     """
-    author, times, score, is_post = documents
+    author, times, score, is_post, container = documents
     is_known = known(times, end)
     latest = np.iinfo(np.int64).max
     first = np.full(num_authors, latest)
@@ -87,7 +84,32 @@ def arrivals(documents: Documents, num_authors: int, end: int, horizon: int = DA
         _total(documents, has_score, num_authors),
         _total(documents, has_score & is_early, num_authors),
         num_posts,
+        main_containers(author, container, num_authors),
     )
+
+
+def main_containers(author: NDArray[np.int32], container: Integers, num_authors: int) -> Integers:
+    """[authors] the container of most documents of each, the smallest of several; MISSING without one.
+
+    Args:
+        author: [documents] from 0 to `num_authors` - 1.
+        container: [documents] any number for each, or MISSING.
+        num_authors: of the shard.
+    """
+    is_in_one = container != MISSING
+    author, container = author[is_in_one], container[is_in_one]
+    order = np.lexsort((container, author))
+    author, container = author[order], container[order]
+    is_new = np.ones(len(author), bool)
+    is_new[1:] = (np.diff(author) != 0) | (np.diff(container) != 0)
+    place = np.flatnonzero(is_new)
+    count = np.diff(place, append=len(author))
+    who, where = author[place], container[place]
+    # of each author the last in this order stays
+    order = np.lexsort((-where, count, who))
+    found = np.full(num_authors, MISSING)
+    found[who[order]] = where[order]
+    return found
 
 
 def _total(documents: Documents, chosen: Flags, num_authors: int) -> Integers:
@@ -100,7 +122,7 @@ def _total(documents: Documents, chosen: Flags, num_authors: int) -> Integers:
 
 
 def arrival_statistics(found: Arrivals, end: int, horizon: int = DAY, lag: int = DAY) -> dict[str, float]:
-    """Raw comparison and the three corrected ones; see DEFINITIONS.
+    """Raw comparison, by rate and over the horizon; see DEFINITIONS.
 
     Args:
         found: all authors.
@@ -108,17 +130,13 @@ def arrival_statistics(found: Arrivals, end: int, horizon: int = DAY, lag: int =
         horizon: microseconds, as in `arrivals`.
         lag: microseconds that the documents of the horizon have for their score.
     """
-    first, score, early, posts = _usable(found)
-    hours = np.maximum((end - first) / HOUR, 1.0)
+    authors = comparable(found)
+    first, score, early = authors.first, authors.score, authors.early_score
     had_time = first <= end - horizon - lag
-    ratio = _rate_ratio(first, score, posts, hours)
     return {
         "arrival_spearman": rank_correlation(first, score),
-        "arrival_spearman_rate": rank_correlation(first, score / hours),
+        "arrival_spearman_rate": rank_correlation(first, score / exposure_hours(authors, end)),
         "arrival_spearman_horizon": rank_correlation(first[had_time], early[had_time]),
-        "arrival_rate_ratio": ratio[0],
-        "arrival_rate_ratio_low": ratio[1],
-        "arrival_rate_ratio_high": ratio[2],
         "arrival_num_authors": float(len(first)),
         "arrival_num_authors_horizon": float(had_time.sum()),
     }
@@ -129,7 +147,7 @@ def arrival_deciles(found: Arrivals) -> tuple[Doubles, Doubles]:
 
     Authors of one moment are in the tenth of the first of them.
     """
-    first, score, _, _ = _usable(found)
+    first, score = comparable(found)[:2]
     rank = np.searchsorted(np.sort(first), first)
     decile = rank * NUM_DECILES // max(1, len(first))
     count = np.bincount(decile, minlength=NUM_DECILES)
@@ -145,28 +163,14 @@ def rank_correlation(x: Doubles | Integers, y: Doubles | Integers) -> float:
     return float(spearman(once, x.astype(np.float64), y.astype(np.float64))[0]) if len(x) > 1 else float("nan")
 
 
-def _usable(found: Arrivals) -> tuple[Integers, Integers, Integers, Integers]:
+def comparable(found: Arrivals) -> Arrivals:
     """Authors with a first event and a score, in an order that does not depend on that of rows and shards."""
     chosen = (found.first != MISSING) & (found.score != MISSING)
     columns = [column[chosen] for column in found]
     order = np.lexsort(columns[::-1])
-    first, score, early, posts = (column[order] for column in columns)
-    return first, score, early, posts
+    return Arrivals(*(column[order] for column in columns))
 
 
-def _rate_ratio(first: Integers, score: Integers, posts: Integers, hours: Doubles) -> tuple[float, float, float]:
-    """Rate ratio of a day of later arrival, and its interval."""
-    nothing = (float("nan"), float("nan"), float("nan"))
-    if len(first) < 4 or first[0] == first[-1] or score.max() <= 0:
-        return nothing
-    days = (first - first[0]) / DAY
-    covariates = np.column_stack([np.ones(len(first)), days, np.log1p(posts)])
-    if np.ptp(posts) == 0:
-        covariates = covariates[:, :2]
-    fitted = poisson_regression(np.maximum(score, 0).astype(np.float64), covariates, np.log(hours))
-    if fitted is None:
-        return nothing
-    value, error = fitted.coefficient[1], Z_95 * fitted.error[1]
-    with np.errstate(over="ignore"):
-        low, middle, high = np.exp([value - error, value, value + error])
-    return float(middle), float(low), float(high)
+def exposure_hours(authors: Arrivals, end: int) -> Doubles:
+    """[authors] hours from the first event to the end of the observation, at least 1."""
+    return np.asarray(np.maximum((end - authors.first) / HOUR, 1.0))

@@ -13,6 +13,8 @@ from theta_ray.corpus import staging
 from theta_ray.corpus.staging import read_rows
 from theta_ray.network import arrival, hours, inequality, lifespans, repeats, rhythm, thread_shape
 from theta_ray.network.arrival import Arrivals, arrival_deciles, arrival_statistics
+from theta_ray.network.arrival_ratios import DEFINITIONS as OF_RATIOS
+from theta_ray.network.arrival_ratios import arrival_ratios
 from theta_ray.network.bootstrap import Interval, intervals
 from theta_ray.network.contexts import GraphTask
 from theta_ray.network.hours import hour_profile, hour_statistics
@@ -39,6 +41,7 @@ DEFINITIONS = {
     **lifespans.DEFINITIONS,
     **hours.DEFINITIONS,
     **arrival.DEFINITIONS,
+    **OF_RATIOS,
     **thread_shape.DEFINITIONS,
     **repeats.DEFINITIONS,
     **rhythm.DEFINITIONS,
@@ -59,18 +62,18 @@ def measure_corpus(task: GraphTask, totals: dict[str, int]) -> tuple[list[Statis
             curves[f"{quantity}_lorenz{suffix}"] = _thinned(*lorenz(population))
     found += statistics_of(rhythm_statistics(authors["interval_cv"].to_numpy()), "authors", authors.num_rows)
     found += _lifespans(task)
-    busy = merged(Histogram(rows["value"].to_numpy(), rows["frequency"].to_numpy()) for rows in _ranges(task, "hours"))
-    profile = hour_profile(busy, whole_days=task.job.settings.whole_days)
-    found += statistics_of(hour_statistics(profile), "events", int(profile.num_events.sum()))
-    curves["hour"] = np.arange(24.0), profile.num_events.astype(np.float64)
-    names = ("first_at", "score", "early_score", "num_posts")
-    compared = Arrivals(*(integers(authors[name]) for name in names))
-    horizon = int(task.job.settings.horizon_hours * HOUR)
-    found += statistics_of(arrival_statistics(compared, task.job.end, horizon), "authors", authors.num_rows)
+    all_hours = _hours(task, "hours")
+    for variant, some in (("", all_hours), ("post_", _hours(task, "post_hours"))):
+        profile = hour_profile(all_hours, some, whole_days=task.job.settings.whole_days)
+        found += statistics_of(hour_statistics(profile, variant), "events", int(profile.num_events.sum()))
+        curves[f"{variant}hour"] = np.arange(24.0), profile.num_events.astype(np.float64)
+    columns = [integers(authors[name]) for name in ("first_at", "score", "early_score", "num_posts")]
+    compared = Arrivals(*[*columns, _gather(task, "containers")["container"].to_numpy()])
+    found += _arrival(task, compared)
     curves["score_by_arrival_decile"] = arrival_deciles(compared)
     shapes = _gather(task, "shapes")
     threads = Threads(*(shapes[name].to_numpy() for name in Threads._fields))
-    found += statistics_of(thread_statistics(threads), "threads", shapes.num_rows)
+    found += statistics_of(thread_statistics(threads, task.job.settings.max_comments), "threads", shapes.num_rows)
     return found + _repeats(task), curves
 
 
@@ -80,6 +83,18 @@ def _ranges(task: GraphTask, kind: str) -> Iterator[pa.Table]:
 
 def _gather(task: GraphTask, kind: str) -> pa.Table:
     return pa.concat_tables(_ranges(task, kind)).combine_chunks()
+
+
+def _hours(task: GraphTask, kind: str) -> Histogram:
+    return merged(Histogram(rows["value"].to_numpy(), rows["frequency"].to_numpy()) for rows in _ranges(task, kind))
+
+
+def _arrival(task: GraphTask, compared: Arrivals) -> list[Statistic]:
+    horizon = int(task.job.settings.horizon_hours * HOUR)
+    values = arrival_statistics(compared, task.job.end, horizon)
+    ratios, low_high = arrival_ratios(compared, task.job.end)
+    num_authors = int(values["arrival_num_authors"])
+    return statistics_of(values | ratios, "authors with a score and a time", num_authors, low_high)
 
 
 def _inequality(task: GraphTask, quantity: str, values: Histogram, num_authors: int) -> list[Statistic]:

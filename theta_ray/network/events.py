@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from theta_ray.config_network import GraphName, Network
 from theta_ray.corpus import staging
 from theta_ray.corpus.staging import write_rows
-from theta_ray.network.job import HASH, TIES, TIME, ReadTask, add_up, with_hash
+from theta_ray.network.job import HASH, TIES, TIME, ReadTask, add_up, numbers_of, with_hash
 from theta_ray.steps import reached
 from theta_ray.store import read_shard
 
@@ -110,6 +110,7 @@ def _of_graphs(events: dict[GraphName, pa.Table]) -> dict[str, pa.Table]:
 def _of_people(documents: pa.Table, topic_ids: pa.Array) -> dict[str, pa.Table]:
     threads = documents.filter(documents["context_id"].is_valid())
     activity = documents.select(["author_id", "created_at", "kind", "score"]).append_column("topic_id", topic_ids)
+    activity = activity.append_column("container", numbers_of(documents["container"]))
     digests = b"".join(documents["text_hash"].to_pylist())
     halves = np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
     return {

@@ -100,6 +100,14 @@ def with_hash(table: pa.Table, *columns: str) -> pa.Table:
     return table.add_column(0, HASH, pa.array(hashes)).sort_by("hash")
 
 
+def numbers_of(column: pa.ChunkedArray) -> pa.Array:
+    """A number of 63 bits for each string, the same everywhere; null where there is none."""
+    known = column.drop_null()
+    found = np.zeros(len(column), np.int64)
+    found[column.is_valid().to_numpy()] = (_hashes(known) >> np.uint64(1)).astype(np.int64)
+    return pa.array(found, mask=column.is_null().to_numpy())
+
+
 def _hashes(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.uint64]]:
     coded = column.combine_chunks().dictionary_encode()
     values = [blake2b(value.encode(), digest_size=8).digest() for value in coded.dictionary.to_pylist()]

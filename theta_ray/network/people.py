@@ -2,7 +2,8 @@
 
 activity  ->  authors/<range>      rows of table `authors`
               spans/<range>        first and last time of posts, comments and both, of the same authors
-              hours/<range>        events by hour since 1970
+              hours/<range>        events by hour since 1970, and post_hours posts
+              containers/<range>   where most documents of an author are, by number
               talk/<range>         documents by author and topic
 threads   ->  shapes/<range>       what each thread is like
 texts     ->  copies/<range>.json  how many texts have how many documents
@@ -47,7 +48,8 @@ def measure_authors(task: RangeTask) -> dict[str, Any]:
     kinds = {kind: pc.equal(rows["kind"], kind).to_numpy() for kind in KINDS}
     topic = rows["topic_id"].combine_chunks().fill_null(NO_TOPIC).to_numpy()
     horizon = int(job.settings.horizon_hours * HOUR)
-    compared = arrivals(Documents(author, times, score, kinds["post"]), len(names), job.end, horizon)
+    documents = Documents(author, times, score, kinds["post"], integers(rows["container"]))
+    compared = arrivals(documents, len(names), job.end, horizon)
     talk = Talk.of(author, topic)
     of_variant = {
         variant: spans(author[chosen], times[chosen], len(names), job.end)
@@ -70,6 +72,8 @@ def measure_authors(task: RangeTask) -> dict[str, Any]:
     flat = {f"{variant}_{name}": each for variant, s in of_variant.items() for name, each in s._asdict().items()}
     write_rows(job.staged("spans", task.name), pa.table(flat))
     write_rows(job.staged("hours", task.name), pa.table(hours_of(times, job.end)._asdict()))
+    write_rows(job.staged("post_hours", task.name), pa.table(hours_of(times[kinds["post"]], job.end)._asdict()))
+    write_rows(job.staged("containers", task.name), pa.table({"container": compared.container}))
     spoken = [names.take(pa.array(talk.author)), talk.topic, talk.num_documents]
     write_rows(job.staged("talk", task.name), pa.table(spoken, schema=TALK))
     found = {"num_rows": len(names)}
@@ -110,6 +114,8 @@ def shapes_of(rows: pa.Table) -> Threads:
     is_post = pc.equal(rows["doc_id"], rows["context_id"]).to_numpy()
     post_times = np.full(len(coded.dictionary), MISSING)
     post_times[thread[is_post]] = times[is_post]
+    has_post = np.zeros(len(coded.dictionary), bool)
+    has_post[thread[is_post]] = True
     comments = rows.filter(pa.array(~is_post))
     thread, times = thread[~is_post], times[~is_post]
     on_post = pc.fill_null(pc.equal(comments["parent_id"], comments["context_id"]), True).to_numpy()
@@ -118,7 +124,7 @@ def shapes_of(rows: pa.Table) -> Threads:
     # a parent in another thread is not there
     parent[(parent >= 0) & (thread[np.maximum(parent, 0)] != thread)] = UNKNOWN
     parent[on_post] = TOP
-    return thread_shapes(thread.astype(np.int32), parent, times, post_times)
+    return thread_shapes(thread.astype(np.int32), parent, times, post_times, has_post)
 
 
 def count_texts(task: RangeTask) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 
 Depths are found for all comments at once by pointer doubling, a round for each doubling of the depth, so that neither a
 deep thread nor a cycle of parents takes long. What hangs on a parent that is not there, or on a cycle, has no depth.
+
+Interfaces of platforms cut the comments of a post at a round number. Such a thread is truncated: its comments are more
+than can be seen, and those that answer, or came first, may be the ones that are missing. Where the number is known,
+truncated threads are counted and everything is said of the others as well; where it is not, many threads with exactly
+the largest number of comments give it away.
 """
 
 from __future__ import annotations
@@ -25,10 +30,9 @@ _CLASS_TEXTS = (
     f"neither, and at least {ANSWERED} of the comments answered",
     "none of these",
 )
-DEFINITIONS = {
-    "num_threads": "Threads: posts, commented or not, and contexts of comments whose post is not there.",
+_SHAPE = {
     "thread_comments_mean": "Comments by thread. NaN without threads.",
-    "thread_commented_share": "Share of threads with a comment. NaN without threads.",
+    "thread_commented_share": "Share with a comment of threads whose post is there. NaN without such threads.",
     "thread_top_level_mean": "Comments on the post itself by thread. NaN without threads.",
     "comment_depth_mean": "Mean depth of comments, 1 on the post itself; of those with a depth. NaN without any.",
     "comment_depth_max": "Largest depth of a comment; 0 without any.",
@@ -44,10 +48,25 @@ DEFINITIONS = {
         for name, text in zip(CLASSES, _CLASS_TEXTS, strict=True)
     },
 }
+DEFINITIONS = {
+    "num_threads": "Threads: posts, commented or not, and contexts of comments whose post is not there.",
+    "num_threads_without_post": "Of these, those whose post is not there.",
+    "thread_comments_max": "Most comments of a thread; NaN without threads.",
+    "num_threads_at_max": "Threads with exactly so many comments, 0 where that is none: several with the same round "
+    "number, such as 100, were cut where the source cuts.",
+    **_SHAPE,
+    "num_threads_truncated": "Threads with as many comments as the source gives at most (`max_comments`), or more: "
+    "there may be others that cannot be seen. NaN where the recipe does not say how many that is.",
+    "truncated_comment_share": "Share of the comments that are in such threads. NaN as well, and without comments.",
+    **{
+        f"{name}_untruncated": f"{text[:-1]}; of threads with fewer comments than the source gives at most."
+        for name, text in _SHAPE.items()
+    },
+}
 
 
 class Threads(NamedTuple):
-    """[threads] what each one is like; those of shards are put one after another (`concat`). 64 bytes a thread."""
+    """[threads] what each one is like; those of shards are put one after another (`concat`). 80 bytes a thread."""
 
     num_comments: Integers
     num_top_level: Integers
@@ -62,6 +81,8 @@ class Threads(NamedTuple):
     """Comments of the largest level."""
     first_comment: Integers
     """Microseconds from post to first comment, below zero where the times are not in order; MISSING without one."""
+    has_post: Integers
+    """1 where the post is there."""
 
     @classmethod
     def concat(cls, *parts: Threads) -> Threads:
@@ -91,7 +112,9 @@ def depths(parent: Places) -> tuple[Integers, Flags]:
     return np.where(end == TOP, depth + 1, 0), is_cycle
 
 
-def thread_shapes(thread: NDArray[np.int32], parent: Places, times: Integers, post_times: Integers) -> Threads:
+def thread_shapes(
+    thread: NDArray[np.int32], parent: Places, times: Integers, post_times: Integers, has_post: Flags
+) -> Threads:
     """What the threads of a shard are like.
 
     Args:
@@ -99,6 +122,7 @@ def thread_shapes(thread: NDArray[np.int32], parent: Places, times: Integers, po
         parent: [comments] place of the comment that each one answers among these, TOP or UNKNOWN.
         times: [comments] microseconds since 1970, or MISSING.
         post_times: [threads] those of the posts, MISSING where there is none.
+        has_post: [threads] whether the post is there.
     """
     num_threads = len(post_times)
     depth, is_cycle = depths(parent)
@@ -116,6 +140,7 @@ def thread_shapes(thread: NDArray[np.int32], parent: Places, times: Integers, po
         depth_sum=_sum(thread, depth, num_threads),
         breadth=_breadth(thread, depth, num_threads),
         first_comment=_first(thread, times, post_times),
+        has_post=has_post.astype(np.int64),
     )
 
 
@@ -157,17 +182,44 @@ def classes(threads: Threads) -> NDArray[np.int8]:
     return chosen.astype(np.int8)
 
 
-def thread_statistics(threads: Threads) -> dict[str, float]:
-    """Statistics of threads; see DEFINITIONS."""
+def thread_statistics(threads: Threads, max_comments: int | None = None) -> dict[str, float]:
+    """Statistics of threads; see DEFINITIONS.
+
+    Args:
+        threads: all of them.
+        max_comments: of a post that the source gives; absent: nobody knows, and nothing is said of truncated threads.
+    """
+    size = threads.num_comments
+    largest = int(size.max(initial=0))
+    found = {
+        "num_threads": float(len(size)),
+        "num_threads_without_post": float((threads.has_post == 0).sum()),
+        "thread_comments_max": float(largest) if len(size) else float("nan"),
+        "num_threads_at_max": float((size == largest).sum()) if largest else 0.0,
+        **_shape_statistics(threads),
+    }
+    if max_comments is None:
+        return dict.fromkeys(DEFINITIONS, float("nan")) | found
+    is_truncated = size >= max_comments
+    whole = _shape_statistics(Threads(*(column[~is_truncated] for column in threads)))
+    return {
+        **found,
+        "num_threads_truncated": float(is_truncated.sum()),
+        "truncated_comment_share": _ratio(int(size[is_truncated].sum()), int(size.sum())),
+        **{f"{name}_untruncated": value for name, value in whole.items()},
+    }
+
+
+def _shape_statistics(threads: Threads) -> dict[str, float]:
     num_threads, num_comments = len(threads.depth), int(threads.num_comments.sum())
     num_orphans, num_in_cycles = int(threads.num_orphans.sum()), int(threads.num_in_cycles.sum())
     delays = threads.first_comment[threads.first_comment != MISSING]
     in_order = delays[delays >= 0] / SECOND
     of_class = np.bincount(classes(threads), minlength=len(CLASSES))
+    is_commented = threads.num_comments > 0
     return {
-        "num_threads": float(num_threads),
         "thread_comments_mean": _ratio(num_comments, num_threads),
-        "thread_commented_share": _ratio(int((threads.num_comments > 0).sum()), num_threads),
+        "thread_commented_share": _ratio(int(threads.has_post[is_commented].sum()), int(threads.has_post.sum())),
         "thread_top_level_mean": _ratio(int(threads.num_top_level.sum()), num_threads),
         "comment_depth_mean": _ratio(int(threads.depth_sum.sum()), num_comments - num_orphans - num_in_cycles),
         "comment_depth_max": float(threads.depth.max(initial=0)),
