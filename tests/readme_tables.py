@@ -1,6 +1,6 @@
-"""The parts of README.md that code decides, between `<!-- name -->` and `<!-- /name -->`.
+"""The parts of README.md and of pages in docs/ that code decides, between `<!-- name -->` and `<!-- /name -->`.
 
-python -m tests.readme_tables    # writes them into README.md; a test fails while they are stale
+python -m tests.readme_tables    # writes them and says which files have changed; a test fails while one is stale
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tests import settings_page
 from theta_ray.errors import EXIT_CODES
 from theta_ray.runtime import build_parser
 from theta_ray.schemas import (
@@ -36,7 +37,6 @@ from theta_ray.schemas import (
 from theta_ray.schemas_network import NETWORK_TABLES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-README = REPOSITORY / "README.md"
 FOLDERS = {
     "recipes": "what to compute; each file opens with the command that runs it",
     "cluster_configs": "where to compute it: actors, GPUs, batches, retries",
@@ -111,6 +111,12 @@ def exit_codes() -> str:
     return "\n".join(["| exit code | meaning |", "| ---: | --- |", *rows])
 
 
+def jobs() -> str:
+    """The jobs, each with the first line of its docstring."""
+    rows = [f"| `{' '.join(line.split()).replace('.py ', '.py` | ', 1)} |" for line in _files(REPOSITORY / "jobs", 0)]
+    return "\n".join(["| job | what it does |", "| --- | --- |", *rows])
+
+
 def tree() -> str:
     """Folders and files, each with the first line of its docstring."""
     lines = ["```"]
@@ -131,23 +137,38 @@ def _files(folder: Path, depth: int) -> Iterator[str]:
         yield from _files(below, depth + 1)
 
 
-BLOCKS = {"options": options, "exit_codes": exit_codes, "tables": tables, "reasons": reasons, "tree": tree}
+PAGES = {
+    "README.md": {"jobs": jobs},
+    "docs/data.md": {"reasons": reasons, "tables": tables},
+    "docs/settings.md": {
+        "options": options,
+        "exit_codes": exit_codes,
+        "recipe": settings_page.recipe,
+        "resources": settings_page.resources,
+    },
+    "docs/tree.md": {"tree": tree},
+}
 
 
-def render(text: str) -> str:
-    """`text` with every block as the code has it.
+def render(page: str, text: str) -> str:
+    """The `text` of a page with every block of it as the code has it.
 
     Raises:
         ValueError: a block is not there, or not exactly once.
     """
-    for name, make in BLOCKS.items():
+    for name, make in PAGES[page].items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         if len(re.findall(pattern, text, flags=re.DOTALL)) != 1:
-            raise ValueError(f"README.md needs <!-- {name} --> and <!-- /{name} --> once")
+            raise ValueError(f"{page} needs <!-- {name} --> and <!-- /{name} --> once")
         block = make()
         text = re.sub(pattern, lambda found, block=block: f"{found[1]}{block}\n{found[2]}", text, flags=re.DOTALL)
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        path = REPOSITORY / page
+        before = path.read_text(encoding="utf-8")
+        if (after := render(page, before)) != before:
+            path.write_text(after, encoding="utf-8")
+            print(f"{page} is written")  # noqa: T201

@@ -28,12 +28,14 @@ class Cluster(Strict):
     """Embeddings to centroids, and a cluster for each document (jobs/cluster.py)."""
 
     num_clusters: Annotated[int, Field(ge=1)]
+    """Clusters, and so topics; jobs/choose_k.py shows what speaks for which number."""
     metric: Metric = "cosine"
     """`cosine`: unit vectors and unit centroids (spherical k-means). `euclidean`: vectors as they are stored."""
     mode: Mode = "auto"
     """`fit` starts anew, `warm` from the newest earlier centroids, `assign` takes those as they are. `auto`: `assign`
     while the day is like the one of the fit (`drift`), else what `on_drift` says; `fit` where there is none before."""
     on_drift: Literal["fit", "warm"] = "warm"
+    """`auto`, on a day that is unlike the one of the fit: anew, or from the newest earlier centroids."""
     drift: DriftLimits = DriftLimits()
     seeding: Seeding = "ward"
     """`ward`: several times as many seeds as clusters, which Ward's criterion merges."""

@@ -13,10 +13,13 @@ class ScoredTexts(Strict):
     """Pairs of texts that people have scored by how alike they are, such as STS: one parquet or CSV file."""
 
     path: str
+    """Absolute, or a URI."""
     first: str = "sentence1"
+    """Column of the first text."""
     second: str = "sentence2"
+    """Column of the second text."""
     score: str = "score"
-    """Columns of both texts and the score; any scale, as only ranks count."""
+    """Column of the score; any scale, as only ranks count."""
     max_pairs: Annotated[int, Field(ge=2)] = 5000
     """Evenly spaced ones of a larger file."""
 
@@ -32,6 +35,7 @@ class Evaluation(Strict):
     num_resamples: Annotated[int, Field(ge=100)] = 1000
     """Of the queries, with replacement, for each interval (Efron and Tibshirani 1993, chapter 13)."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Of the intervals."""
     num_neighbors: Annotated[int, Field(ge=1)] = 5
     """Labelled texts that vote on the label of another."""
     batch_size: Annotated[int, Field(ge=2)] = 64

@@ -19,8 +19,11 @@ class Lora(Strict):
     """Low-rank adapters by PEFT (Hu et al. 2022)."""
 
     rank: Annotated[int, Field(ge=1)] = 8
+    """Of the two matrices that are added to a weight."""
     alpha: Annotated[float, Field(gt=0)] = 16
+    """Their product is scaled by alpha / rank."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Of the adapter's input while it learns."""
     targets: tuple[str, ...] = ()
     """Endings of module names. Absent: the query, key, value and output projections of the model's attention."""
 
@@ -31,6 +34,7 @@ class Head(Strict):
     widths: tuple[Annotated[int, Field(ge=1)], ...] = (256, 128)
     """Of the hidden layers, each with ReLU and dropout; empty is a linear classifier."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """After each hidden layer."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Of the head alone; the model has `finetune.learning_rate`."""
 
@@ -39,6 +43,7 @@ class Loss(Strict):
     """What is made small."""
 
     name: LossName = "infonce"
+    """docs/finetuning.md says what each is for."""
     temperature: Annotated[float, Field(gt=0)] = 0.05
     """Of the softmax over similarities."""
     symmetric: bool = False
@@ -100,6 +105,7 @@ class Finetune(Strict):
     """Pairs to an adapter."""
 
     method: Literal["full", "lora"] = "lora"
+    """A low-rank adapter, or all weights of the model."""
     lora: Lora = Lora()
     loss: Loss = Loss()
     batch_size: Annotated[int, Field(ge=2)] = 64
@@ -109,17 +115,23 @@ class Finetune(Strict):
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Tokens of one text. Absent: the encoder's."""
     epochs: Annotated[float, Field(gt=0)] = 1
+    """Passes over the pairs; a fraction is a part of one."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Optimizer steps, whatever `epochs` says."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """At its highest, after the warm-up (AdamW)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Of AdamW (Loshchilov and Hutter 2019)."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Of all optimizer steps."""
     schedule: Schedule = "linear"
+    """Of the learning rate after the warm-up: as it is, or down to 0 in a line or half a cosine."""
     max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients of a larger norm are scaled down to it."""
     projection: Annotated[int, Field(ge=1)] | None = None
     """Width of a linear head that is trained on top of the pooled vector. Absent: none."""
     gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them: less memory, more time."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 100
     """Optimizer steps between checkpoints."""
     evaluation: Evaluation = Evaluation()

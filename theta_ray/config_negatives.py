@@ -20,8 +20,9 @@ class Negatives(Strict):
     count: Annotated[int, Field(ge=1)] = 1
     """Negatives of a pair; fewer where fewer are left."""
     first_rank: Annotated[int, Field(ge=1)] = 10
+    """The nearest texts are passed over: too often they are right answers that nobody marked."""
     last_rank: Annotated[int, Field(ge=1)] = 100
-    """Ranks to choose from, the nearest text being 1. Nearer ones are too often right answers that nobody marked."""
+    """Ranks from the first to this one are chosen from; the nearest text is 1."""
     relative_margin: Annotated[float, Field(ge=0, lt=1)] | None = 0.05
     """A negative is at most (1 - this) times as similar to the anchor as the positive is; 0.05 is the 95 % rule of
     NV-Retriever (Moreira et al. 2024). None: no such rule, where labels are sure that a negative is one."""

@@ -72,7 +72,9 @@ class Communities(Strict):
     """Groups of nodes with more edges among them than their degrees explain."""
 
     method: CommunityMethod = "leiden"
+    """Both of them on modularity."""
     resolution: Annotated[float, Field(gt=0)] = 1.0
+    """Above 1: more and smaller communities."""
     num_seeds: Annotated[int, Field(ge=1, le=1000)] = 10
     """The best of so many partitions; how they differ is reported."""
     on_backbone: bool = False
@@ -89,6 +91,7 @@ class Network(Strict):
         "comment_to_parent_author",
         "comment_to_post_author",
     )
+    """Who takes part in the same (`co_...`), or who answers, mentions or reposts whom: docs/networks.md."""
     projection: Projection = Projection()
     backbone: Backbone = Backbone()
     communities: Communities = Communities()

@@ -32,13 +32,15 @@ class Noise(Strict):
     """What hides the shared tag, so that the tag itself does not give the pair away. Each side draws for itself."""
 
     share: Share = 0.5
-    """Of the sides that are changed."""
+    """Of the sides, that are changed."""
     drop: Share = 0.5
+    """The tag goes altogether."""
     strip: Share = 0.25
-    """The word stays, its # goes."""
+    """Its # goes, the word stays."""
     mask: Share = 0.25
-    """These three are shares of the changed sides."""
+    """It is masked. These three are shares of the changed sides and sum to 1."""
     mask_token: Annotated[str, Field(min_length=1)] = "<mask>"
+    """What `mask` puts in the tag's place."""
     all_tags: bool = False
     """Every tag of the text draws, not only the shared one."""
 

@@ -30,10 +30,13 @@ class Evaluate(Strict):
     npmi_window: Annotated[int, Field(ge=1)] | None = 10
     """Words of a window; absent: whole texts, as U_Mass has them."""
     c_v_window: Annotated[int, Field(ge=1)] | None = 110
+    """Likewise for C_V."""
     num_groups: Annotated[int, Field(ge=10, le=1000)] = 64
     """Of documents, by their texts; intervals resample groups."""
     num_resamples: Annotated[int, Field(ge=100)] = 500
+    """For the intervals."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Of the intervals."""
     max_documents: Annotated[int, Field(ge=1000)] = 1_000_000
     """That are looked at, about; of more, an even share by their texts."""
     sample_rows: Annotated[int, Field(ge=100)] = 20_000
@@ -65,7 +68,9 @@ class ChooseK(Strict):
     num_references: Annotated[int, Field(ge=2)] = 5
     """Fits to samples of a normal distribution of the same mean and covariance, which has no clusters."""
     num_resamples: Annotated[int, Field(ge=100)] = 500
+    """For the intervals."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Of the intervals."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ class Labels(Strict):
     endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")]
     """Such as `http://localhost:8000/v1`; `/chat/completions` is added."""
     model: Annotated[str, Field(min_length=1)]
+    """As the endpoint calls it."""
     num_documents: Annotated[int, Field(ge=0, le=50)] = 5
     """Representative documents that are sent; 0 sends terms only."""
     max_chars: Annotated[int, Field(ge=20, le=10_000)] = 300
@@ -31,6 +32,7 @@ class Labels(Strict):
     seconds: Annotated[float, Field(gt=0, le=600)] = 30
     """That one request may take."""
     tries: Annotated[int, Field(ge=1, le=10)] = 3
+    """Of one request, before the label stays the first terms."""
 
 
 class Topics(Strict):

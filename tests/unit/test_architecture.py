@@ -167,21 +167,22 @@ def test_nothing_ends_processes_that_it_did_not_start() -> None:
     assert found == []
 
 
-def test_the_readme_says_what_the_code_does() -> None:
-    text = readme_tables.README.read_text(encoding="utf-8")
-    assert text == readme_tables.render(text), "README.md is stale: python -m tests.readme_tables"
+@pytest.mark.parametrize("page", readme_tables.PAGES)
+def test_a_page_says_what_the_code_does(page: str) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    assert text == readme_tables.render(page, text), f"{page} is stale: python -m tests.readme_tables"
 
 
-def test_the_readme_lists_every_file_of_the_library_and_the_jobs() -> None:
+def test_the_tree_lists_every_file_of_the_library_and_the_jobs() -> None:
     tree = readme_tables.tree()
     for path in [*MODULES, *JOBS]:
         assert f"{path.name} " in tree or path.name == "__init__.py"
         assert f"{path.parent.name}/" in tree
 
 
-def test_a_readme_without_its_blocks_is_refused() -> None:
-    with pytest.raises(ValueError, match="README.md needs <!-- options -->"):
-        readme_tables.render("# theta_ray\n")
+def test_a_page_without_its_blocks_is_refused() -> None:
+    with pytest.raises(ValueError, match="docs/settings.md needs <!-- options -->"):
+        readme_tables.render("docs/settings.md", "# Settings\n")
 
 
 def test_the_lock_pins_everything_that_the_project_asks_for() -> None:
