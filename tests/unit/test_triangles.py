@@ -10,7 +10,8 @@ from tests.graphs import of_networkx
 from theta_ray.network import triangles
 from theta_ray.network.graph import Graph
 from theta_ray.network.reciprocity import MUTUAL, dyads
-from theta_ray.network.triangles import HashedKinds, count_triangles
+from theta_ray.network.triads import triad_census
+from theta_ray.network.triangles import count_triangles
 
 
 @pytest.mark.parametrize(("at_once", "hubs"), [(1, 20), (7, 0), (2**18, 3), (2**18, 4096)])
@@ -25,6 +26,14 @@ def test_triangles_are_the_same_for_any_size_of_block_and_number_of_hubs(
     assert found.by_kinds[MUTUAL, MUTUAL, MUTUAL] == found.by_kinds.sum() == found.at_node.sum() // 3
 
 
+@pytest.mark.parametrize("hubs", [0, 5, 60])
+def test_a_triad_census_is_the_same_for_any_number_of_hubs(hubs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = nx.gnp_random_graph(60, 0.15, seed=2, directed=True)
+    monkeypatch.setattr(triangles, "HUBS", hubs)
+    expected = {f"triad_{kind}": number for kind, number in nx.triadic_census(graph).items()}
+    assert triad_census(of_networkx(graph)) == expected
+
+
 def test_a_triangle_is_counted_by_its_directions_whatever_the_order_of_its_nodes() -> None:
     cycle = Graph.of(3, [0, 1, 2], [1, 2, 0], directed=True)
     ordered = Graph.of(3, [0, 0, 1], [1, 2, 2], directed=True)
@@ -35,14 +44,3 @@ def test_a_triangle_is_counted_by_its_directions_whatever_the_order_of_its_nodes
 def test_a_star_has_hub_and_no_triangle() -> None:
     star = Graph.of(50_001, np.zeros(50_000, int), np.arange(1, 50_001), directed=True)
     assert count_triangles(dyads(star)).at_node.sum() == 0
-
-
-def test_kinds_are_those_of_pairs_and_0_elsewhere() -> None:
-    generator = np.random.default_rng(0)
-    keys = np.unique(generator.integers(0, 2000**2, 20_000))
-    kinds = generator.integers(1, 4, len(keys)).astype(np.int8)
-    table = HashedKinds(keys, kinds)
-    assert len(table.tables) > 2
-    expected = np.zeros(2000**2, np.int8)
-    expected[keys] = kinds
-    np.testing.assert_array_equal(table.find(np.arange(2000**2)), expected)
