@@ -14,11 +14,12 @@ from pydantic import Field, model_validator
 from theta_ray.config_cluster import Cluster
 from theta_ray.config_finetune import Finetune
 from theta_ray.config_network import Network
-from theta_ray.config_nightly import Compliance, Forget, Migrate, Refresh
+from theta_ray.config_nightly import CleanUp, Compliance, Forget, Migrate, Refresh
 from theta_ray.config_pairs import Pairs
 from theta_ray.config_quality import ChooseK, Evaluate
 from theta_ray.config_report import Report
 from theta_ray.config_topics import Topics
+from theta_ray.errors import ConfigError
 from theta_ray.strict import Strict
 
 Reader = Literal["csv", "jsonl", "parquet", "reddit", "text", "thread_json", "twitter_v1", "twitter_v2"]
@@ -204,23 +205,13 @@ class Embed(Strict):
     seed: int = 0
 
 
-class CleanUp(Strict):
-    """Removing what no retained version names (jobs/clean_up.py). Enters no fingerprint."""
-
-    remove: bool = False
-    """False: only list it."""
-    min_age_hours: Annotated[float, Field(ge=0)] = 72
-    """Younger objects stay, by the store's clock: more than the longest job takes, and a margin."""
-    keep_versions: Annotated[int, Field(ge=1)] = 3
-    """Newest versions of each partition, and newest publications, that stay readable, with what they were made from."""
-
-
 class Recipe(Strict):
     """Everything that decides the result."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     corpus: Corpus
-    encoder: Encoder
+    encoder: Encoder | None = None
+    """The model. Absent: no embeddings, and nothing that is made of them."""
     embed: Embed = Embed()
     pairs: Pairs | None = None
     finetune: Finetune | None = None
@@ -282,6 +273,21 @@ class Config(Strict):
     resources: Resources = Resources()
     root: str
     """Absolute folder or URI that holds all tables."""
+    recipe_path: str = ""
+    """The file that the recipe was read from, for messages; empty where it was made in a program."""
+
+    @property
+    def where(self) -> str:
+        """The recipe, as a message names it."""
+        return self.recipe_path or f"recipe {self.recipe.name}"
+
+    @property
+    def encoder(self) -> Encoder:
+        """The recipe's model; raises ConfigError where it has none."""
+        if self.recipe.encoder is None:
+            hint = "add the section, such as `encoder: {model: Qwen/Qwen3-Embedding-0.6B}`"
+            raise ConfigError(f"{self.where}: encoder is missing; embeddings, topics and adapters need it; {hint}")
+        return self.recipe.encoder
 
     def sections(self, *names: str) -> dict[str, Any]:
         """The named recipe sections as plain JSON values, for fingerprints and manifests; None where one is absent."""

@@ -16,8 +16,8 @@ class Refresh(Strict):
     """All tables of a day, made where they are missing or stale, and published together (jobs/refresh.py)."""
 
     stages: Annotated[tuple[RefreshStage, ...], Field(min_length=1)] | None = None
-    """What is published. Absent: `embed`, `label_topics` where the recipe has a section `cluster`, `analyze_network`
-    and `report`."""
+    """What is published. Absent: `embed` where the recipe has a section `encoder`, `label_topics` where it has
+    `cluster`, `analyze_network` and `report`."""
     num_days: Annotated[int, Field(ge=1, le=366)] = 1
     """Days up to and with the one asked for that are looked at; a missed night and late files are made up for. More
     than one needs `{date}` in the inputs' paths."""
@@ -72,3 +72,14 @@ class Migrate(Strict):
     min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Share of a held-out document's neighbours that mapped vectors must find for centroids and topics to go on."""
     seed: int = 0
+
+
+class CleanUp(Strict):
+    """Removing what no retained version names (jobs/clean_up.py). Enters no fingerprint."""
+
+    remove: bool = False
+    """False: only list it."""
+    min_age_hours: Annotated[float, Field(ge=0)] = 72
+    """Younger objects stay, by the store's clock: more than the longest job takes, and a margin."""
+    keep_versions: Annotated[int, Field(ge=1)] = 3
+    """Newest versions of each partition, and newest publications, that stay readable, with what they were made from."""

@@ -71,7 +71,7 @@ def load_config(
         raise ConfigError(
             "\n".join([*(masked_secrets(escaped(problem)) for problem in problems[:MAX_PROBLEMS]), *more])
         )
-    return Config(recipe=recipe, resources=resources, root=root)
+    return Config(recipe=recipe, resources=resources, root=root, recipe_path=recipe_path)
 
 
 def _read(path: str) -> _Source:

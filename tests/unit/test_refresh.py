@@ -61,7 +61,7 @@ def test_a_night_makes_all_tables_and_publishes_them_together(whole: tuple[Confi
     assert publication is not None
     assert (publication["date"], publication["version"], publication["missing"]) == (TWO, 1, [])
     assert publication["tables"].keys() == ALL
-    for table, found in find_tables(stages_of(config.recipe), config, TWO).items():
+    for table, found in find_tables(stages_of(config), config, TWO).items():
         assert publication["tables"][table] == identity_of(found.manifest)
     assert card.status == "committed"
     stages = ["prepare", "embed", "cluster", "label_topics", "analyze_network", "report"]
@@ -147,7 +147,7 @@ def test_the_day_asked_for_needs_files_and_several_days_need_a_date_in_the_paths
         refresh.run(with_refresh(dateless, num_days=2), ONE)
     recipe = with_refresh(config, stages=("label_topics",)).recipe.model_copy(update={"cluster": None})
     with pytest.raises(ConfigError, match="label_topics needs a section cluster"):
-        stages_of(recipe)
+        stages_of(config.model_copy(update={"recipe": recipe}))
 
 
 def test_other_topics_alone_make_the_network_and_the_page_again(whole: tuple[Config, RunCard]) -> None:

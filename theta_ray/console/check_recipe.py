@@ -46,6 +46,8 @@ def check_model(config: Config) -> Sequence[Finding]:
     Nothing is fetched.
     """
     encoder, what = config.recipe.encoder, "model"
+    if encoder is None:
+        return [ok(what, "none: the recipe has no section encoder")]
     if encoder.adapter is not None and encoder.adapter.startswith("adapter/"):
         encoder = encoder.model_copy(update={"adapter": join(config.root, encoder.adapter)})
     if Path(encoder.model).is_absolute() and _weight_bytes(Path(encoder.model)) > MAX_HASHED_BYTES:
@@ -72,9 +74,11 @@ def _weight_bytes(folder: Path) -> int:
 
 def check_cost(config: Config, day: str) -> Sequence[Finding]:
     """What embedding the day would take, as `--plan` estimates it."""
+    what = "estimate"
+    if config.recipe.encoder is None:
+        return [ok(what, "nothing to embed")]
     from theta_ray.encoder import embed  # torch
 
-    what = "estimate"
     try:
         figures = embed.plan(config, day).steps[-1].figures
     except ThetaError as error:  # what is missing has a line of its own

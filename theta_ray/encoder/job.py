@@ -85,7 +85,7 @@ def _checked_dim(encoder: Encoder, embed: Embed, source: ModelSource) -> int:
 
 def _with_own_adapter(config: Config) -> Encoder:
     """The encoder section, its adapter found below the root where it is named `adapter/<fingerprint>/dt=<day>`."""
-    encoder = config.recipe.encoder
+    encoder = config.encoder
     if encoder.adapter is None or not encoder.adapter.startswith("adapter/"):
         return encoder
     return encoder.model_copy(update={"adapter": join(config.root, encoder.adapter)})

@@ -52,7 +52,7 @@ def stages_of(config: Config, day: str, tables: Collection[str]) -> Iterator[Mad
 
     corpus = partition_of(config, day)
     yield Made("prepare", prepare.run, (corpus, replace(corpus, table="quarantine")))
-    if "embeddings" in tables:
+    if config.recipe.encoder is not None and "embeddings" in tables:
         from theta_ray.encoder import embed
         from theta_ray.encoder.job import make_job as embed_job
 

@@ -113,7 +113,7 @@ def run(config: Config, day: str) -> RunCard:
 
 
 def _check(config: Config) -> tuple[str, ...]:
-    stages, num_days = stages_of(config.recipe), config.recipe.refresh.num_days
+    stages, num_days = stages_of(config), config.recipe.refresh.num_days
     for index, spec in enumerate(config.recipe.corpus.inputs):
         if num_days > 1 and paths_of(spec, "2026-01-01") == paths_of(spec, "2026-01-02"):
             raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from theta_ray.config import Config, Recipe
+from theta_ray.config import Config
 from theta_ray.corpus import prepare
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.errors import ConfigError
@@ -47,21 +47,26 @@ class NightStage(Protocol):
         """Commit it."""
 
 
-def stages_of(recipe: Recipe) -> tuple[str, ...]:
+def stages_of(config: Config) -> tuple[str, ...]:
     """Stages that a recipe's nights have, those before them included, in their order.
 
     Raises:
-        ConfigError: topics are asked for, and the recipe has no section `cluster`.
+        ConfigError: what is asked for needs a section that the recipe does not have.
     """
-    asked = recipe.refresh.stages
+    recipe, asked = config.recipe, config.recipe.refresh.stages
     if asked is None:
+        vectors = () if recipe.encoder is None else ("embed",)
         topics = () if recipe.cluster is None else ("label_topics",)
-        asked = ("embed", *topics, "analyze_network", "report")
+        asked = (*vectors, *topics, "analyze_network", "report")
     elif "label_topics" in asked and recipe.cluster is None:
-        raise ConfigError(
-            "refresh.stages: label_topics needs a section cluster; add one, such as cluster: {num_clusters: 50}"
-        )
+        hint = "add one, such as cluster: {num_clusters: 50}"
+        raise ConfigError(f"{config.where}: refresh.stages: label_topics needs a section cluster; {hint}")
     wanted = {stage for each in asked for stage in (each, *NEEDS[each])}
+    if "embed" in wanted and recipe.encoder is None:
+        named = "label_topics" if "label_topics" in asked else "embed"
+        what = "cluster" if recipe.refresh.stages is None else f"refresh.stages: {named}"
+        hint = "add one, such as encoder: {model: Qwen/Qwen3-Embedding-0.6B}, or leave that out"
+        raise ConfigError(f"{config.where}: {what} needs a section encoder; {hint}")
     return tuple(stage for stage in NEEDS if stage in wanted)
 
 

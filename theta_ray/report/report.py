@@ -155,8 +155,9 @@ def _stages(config: Config) -> list[Any]:
     """Stages that make what a page is of; each runs those before it."""
     if not config.recipe.report.make_missing:
         return []
-    of_topics = embed if config.recipe.cluster is None else label_topics
-    return [prepare, of_topics, analyze_network]
+    if config.recipe.cluster is not None:
+        return [prepare, label_topics, analyze_network]
+    return [prepare, analyze_network] if config.recipe.encoder is None else [prepare, embed, analyze_network]
 
 
 def write(config: Config, day: str) -> RunCard:

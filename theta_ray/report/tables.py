@@ -56,14 +56,15 @@ def published_tables(root: str, publication: Mapping[str, Any]) -> dict[str, Com
 def partitions_of(config: Config, day: str) -> Iterator[Partition]:
     """Where the tables of a day are, or will be."""
     # stages load their libraries, and some the model
-    from theta_ray.encoder.job import make_job as embed_job
     from theta_ray.network.analyze_network import make_job as network_job
 
     corpus = partition_of(config, day)
     yield corpus
-    if config.recipe.cluster is None:
+    if config.recipe.cluster is None and config.recipe.encoder is not None:
+        from theta_ray.encoder.job import make_job as embed_job
+
         yield embed_job(config, day).embeddings
-    else:
+    elif config.recipe.cluster is not None:
         from theta_ray.topics.cluster import make_job as cluster_job
         from theta_ray.topics.label_topics import job_of
 

@@ -73,7 +73,7 @@ def partitions_of(config: Config, embeddings: Partition, dim: int) -> tuple[Part
 
 def _section(config: Config) -> Cluster:
     if config.recipe.cluster is None:
-        raise ConfigError(f"recipe {config.recipe.name}: has no section cluster; add one, such as num_clusters: 50")
+        raise ConfigError(f"{config.where}: has no section cluster; add one, such as cluster: {{num_clusters: 50}}")
     return config.recipe.cluster
 
 

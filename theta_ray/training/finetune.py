@@ -122,7 +122,7 @@ def finetune_section(config: Config) -> Finetune:
 
 def make_job(config: Config, day: str) -> Asked:
     """Everything that the workers need, and the partition that the adapter goes to."""
-    settings, resources, encoder = finetune_section(config), config.resources, config.recipe.encoder
+    settings, resources, encoder = finetune_section(config), config.resources, config.encoder
     if encoder.adapter is not None:
         raise ConfigError("encoder.adapter: training starts from the base model; leave it out, then name the new one")
     if resources.fsdp and settings.method == "full":
