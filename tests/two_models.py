@@ -11,12 +11,15 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
-from tests.clustered import TOPICS, texts_of, topic_config
+from tests.clustered import TOPICS, rows_of, texts_of, topic_config
 from tests.models import SMALL, save_with_wordpieces
 from theta_ray.config import Config
 from theta_ray.config_nightly import Migrate
+from theta_ray.topics import label_topics
 
 NIGHTS = ("2026-01-01", "2026-01-02")
+# A word that only texts of a topic have.
+WORDS = {"marathon": "running", "sourdough": "bread", "telescope": "stars", "election": "votes", "compost": "garden"}
 FEW = {"num_anchors": 200, "num_neighbours": 5}
 
 
@@ -65,7 +68,16 @@ def two_nights(folder: Path, model: Path) -> Config:
     config = topic_config(
         folder, model, {night: texts_of(list(TOPICS), 400, seed) for seed, night in enumerate(NIGHTS)}
     )
+    return with_model(with_plain_vectors(config), model)
+
+
+def topic_of_word(config: Config, night: str) -> dict[str, dict[str, Any]]:
+    """Rows of a night's topics, by what they are about."""
+    rows = rows_of(label_topics.make_job(config, night).topics).to_pylist()
+    return {WORDS[word]: row for row in rows for word in WORDS if word in {term["term"] for term in row["terms"]}}
+
+
+def with_plain_vectors(config: Config) -> Config:
+    """The recipe with vectors as the model makes them, which another one's can be rotated and shifted from."""
     encoder = config.recipe.encoder.model_copy(update={"normalize": False, "precision": "float32"})
-    return with_model(
-        config.model_copy(update={"recipe": config.recipe.model_copy(update={"encoder": encoder})}), model
-    )
+    return config.model_copy(update={"recipe": config.recipe.model_copy(update={"encoder": encoder})})

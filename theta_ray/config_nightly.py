@@ -39,10 +39,16 @@ class Refresh(Strict):
 
 
 class Forget(Strict):
-    """Deleted documents leave every table (jobs/forget.py)."""
+    """Deleted documents, and all documents of forgotten authors, leave every table (jobs/forget.py)."""
 
     ids: str | tuple[str, ...] | None = None
-    """Files of ids: a list as below `tombstones/`, or the result file of a platform's compliance job."""
+    """Files of ids of documents: a list as below `tombstones/`, or the result file of a platform's compliance job."""
+    author_ids: str | tuple[str, ...] | None = None
+    """Files of ids of authors, as the platform has them, and of names where addresses hold these; or the result file
+    of a compliance job for users."""
+    read_inputs: bool = False
+    """Look for the authors' documents in the raw inputs of all days as well, for the ids of those that were turned
+    away; without it only where `corpus.authors` is `drop`, whose tables do not say who wrote what."""
     verify: bool = False
     """Delete nothing: search every retained object for the ids, and for `texts`."""
     texts: str | None = None
@@ -55,6 +61,9 @@ class Forget(Strict):
 class Compliance(Strict):
     """Ids of the corpus for a platform's compliance job (jobs/compliance.py)."""
 
+    ids_of: Literal["authors", "documents"] = "documents"
+    """`authors`: of whoever wrote, is answered, repeated or mentioned. Pseudonyms cannot be undone, so without
+    `corpus.authors: raw` they are read from the inputs."""
     source: str | None = None
     """Only documents of this `source`. Absent: all."""
     max_ids: Annotated[int, Field(ge=1)] = 500_000
@@ -71,6 +80,8 @@ class Migrate(Strict):
     num_neighbours: Annotated[int, Field(ge=1)] = 10
     min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Share of a held-out document's neighbours that mapped vectors must find for centroids and topics to go on."""
+    num_days: Annotated[int, Field(ge=1)] = 7
+    """Newest earlier days that a partial embedding by the new model is of; what it would take is told."""
     seed: int = 0
 
 

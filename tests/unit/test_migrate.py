@@ -5,20 +5,18 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.clustered import TOPICS, committed, rows_of
 from tests.models import save_bert
-from tests.two_models import NIGHTS, save_plain, save_rotated, two_nights, with_model
+from tests.two_models import NIGHTS, save_plain, save_rotated, topic_of_word, two_nights, with_model
 from theta_ray.config import Config
 from theta_ray.encoder import embed
 from theta_ray.errors import ConfigError, CostLimitError, InputError
 from theta_ray.manifest import carried_over, read_manifest
 from theta_ray.nightly import migrate
-from theta_ray.nightly.earlier_embeddings import partial_cost
+from theta_ray.nightly.earlier_embeddings import EarlierDay, below_bound, partial_cost
 from theta_ray.objects import list_names
 from theta_ray.topics import cluster, label_topics
 
@@ -35,12 +33,6 @@ def before(tmp_path: Path, plain: Path) -> Config:
     return two_nights(tmp_path, plain)
 
 
-def _topic_of_word(config: Config, night: str) -> dict[str, dict[str, Any]]:
-    rows = rows_of(label_topics.make_job(config, night).topics).to_pylist()
-    words = {"marathon": "running", "sourdough": "bread", "telescope": "stars", "election": "votes"}
-    return {words[word]: row for row in rows for word in words if word in {term["term"] for term in row["terms"]}}
-
-
 def test_topics_keep_their_ids_when_the_new_model_is_the_old_one_rotated_and_shifted(
     before: Config, plain: Path, tmp_path: Path
 ) -> None:
@@ -52,7 +44,7 @@ def test_topics_keep_their_ids_when_the_new_model_is_the_old_one_rotated_and_shi
     assert float(card.figures["overlap_by_procrustes"].split()[0]) > 0.99
     assert float(card.figures["overlap_by_identity"].split()[0]) < 0.5
     assert float(card.figures["clusters_agree_ari"].split()[0]) > 0.99
-    assert card.figures["topic_ids"] == f"go on: {NIGHTS[0]} is carried over"
+    assert card.figures["topic_ids"] == f"go on: {NIGHTS[0]} and the days before it are carried over"
     assert card.figures["clusters_below_bound"] == "0 of 4"
 
     again = migrate.run(after, NIGHTS[1])  # a later day: the newest earlier embeddings are those of the first
@@ -63,7 +55,7 @@ def test_topics_keep_their_ids_when_the_new_model_is_the_old_one_rotated_and_shi
     label_topics.run(after, NIGHTS[1])
     centroids, _ = committed(after, NIGHTS[1])
     assert (centroids["mode"], centroids["fitted_on"]) == ("assign", NIGHTS[0])
-    old, new = _topic_of_word(before, NIGHTS[0]), _topic_of_word(after, NIGHTS[1])
+    old, new = topic_of_word(before, NIGHTS[0]), topic_of_word(after, NIGHTS[1])
     assert old.keys() == new.keys() == set(ALL)
     assert all(new[name]["topic_id"] == old[name]["topic_id"] for name in ALL)
     assert {row["event"] for row in new.values()} == {"kept"}
@@ -86,7 +78,7 @@ def test_the_same_day_embedded_again_goes_on_from_what_was_carried_over(
     centroids, assignments = committed(after, NIGHTS[0])
     assert (centroids["version"], centroids["mode"]) == (2, "assign")
     assert assignments["num_rows"] == 400
-    old, new = _topic_of_word(before, NIGHTS[0]), _topic_of_word(after, NIGHTS[0])
+    old, new = topic_of_word(before, NIGHTS[0]), topic_of_word(after, NIGHTS[0])
     assert {name: row["topic_id"] for name, row in new.items()} == {name: row["topic_id"] for name, row in old.items()}
     assert migrate.run(after, NIGHTS[0]).status == "nothing to do"
 
@@ -128,7 +120,7 @@ def test_an_interrupted_run_goes_on_to_the_same_maps(
     shutil.copytree(tmp_path / "root", tmp_path / "copy")
     migrate.run(undisturbed, NIGHTS[0])
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "carry", _interrupt)
+        patch.setattr(migrate, "carry_days", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             migrate.run(after, NIGHTS[0])
     migrate.run(after, NIGHTS[0])
@@ -164,18 +156,22 @@ def test_what_cannot_be_come_from_is_told_in_one_line(before: Config, plain: Pat
         migrate.run(with_model(before, third), NIGHTS[0])
 
 
-def test_a_partial_plan_counts_documents_and_tokens_of_the_clusters_below_the_bound() -> None:
-    full = {"days": 10, "documents": 4000, "tokens": 80_000, "hours": 8.0, "cost": 16.0}
-    clusters = [
-        {"cluster_id": 0, "documents": 300, "overlap": 0.9, "tokens_per_text": 10.0},
-        {"cluster_id": 1, "documents": 100, "overlap": 0.5, "tokens_per_text": 30.0},
+def test_a_partial_embedding_is_of_the_newest_days_that_are_left() -> None:
+    days = [
+        EarlierDay("2026-01-04", 300, is_embedded=False, is_mapped=True),
+        EarlierDay("2026-01-03", 200, is_embedded=True, is_mapped=False),
+        EarlierDay("2026-01-02", 100, is_embedded=False, is_mapped=True),
+        EarlierDay("2026-01-01", 800, is_embedded=False, is_mapped=True),
     ]
-    partial, weak = partial_cost(full, clusters, 0.8)
-    assert [each["cluster_id"] for each in weak] == [1]
-    assert partial == pytest.approx(
-        {"documents": 1000, "tokens": 40_000, "hours": 4.0, "cost": 8.0, "overlap": 0.25 + 0.75 * 0.9}
-    )
-    assert np.isclose(partial_cost(full, clusters, 0.4)[0]["overlap"], 0.75 * 0.9 + 0.25 * 0.5)
+    full = {"days": 3, "documents": 1200, "tokens": 24_000, "hours": 6.0, "cost": 12.0}
+    assert partial_cost(full, days, 2) == {"days": 1, "documents": 300, "tokens": 6000, "hours": 1.5, "cost": 3.0}
+    assert partial_cost(full, days, 9) == full
+    assert partial_cost({**full, "documents": 0, "days": 0}, days[1:2], 1)["tokens"] == 0
+
+
+def test_clusters_below_the_bound_are_told_the_worst_first() -> None:
+    clusters = [{"cluster_id": number, "overlap": overlap} for number, overlap in enumerate([0.7, 0.9, 0.2, 0.8])]
+    assert [each["cluster_id"] for each in below_bound(clusters, 0.8)] == [2, 0]
 
 
 def test_anchors_are_embedded_within_the_gpu_hours_of_a_job(

@@ -1,9 +1,10 @@
-"""Which embeddings a recipe's new model takes over from, and what it would take to embed all of them again."""
+"""Which embeddings a recipe's new model takes over from, which days it has embedded, and what the others would take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 from theta_ray.config import Resources
@@ -12,12 +13,24 @@ from theta_ray.encoder.shard import EmbedJob
 from theta_ray.encoder.sizing import draw_strata
 from theta_ray.encoder.tokenized import plan_tasks
 from theta_ray.errors import ConfigError, InputError
-from theta_ray.manifest import read_manifest
-from theta_ray.objects import join, list_names
+from theta_ray.manifest import list_versions, read_manifest
+from theta_ray.objects import READERS, join, list_names
 from theta_ray.schemas import type_named
 from theta_ray.store import Partition
 
 TABLE = "embeddings"
+
+
+@dataclass(frozen=True)
+class EarlierDay:
+    """A day of the earlier embeddings."""
+
+    date: str
+    documents: int
+    is_embedded: bool
+    """By the new model as well."""
+    is_mapped: bool
+    """Not embedded by the new model: under its fingerprint are clusters and topics that were carried over alone."""
 
 
 def find_earlier(job: EmbedJob, previous: str | None) -> tuple[Partition, dict[str, Any]]:
@@ -82,51 +95,70 @@ def vector_columns(manifest: dict[str, Any]) -> tuple[tuple[str, ...], int]:
     return tuple(name for name in ("embedding", "scale") if name in columns), kind.list_size * (8 if is_binary else 1)
 
 
-def full_cost(job: EmbedJob, previous: Partition, resources: Resources) -> dict[str, float]:
-    """Days and documents of the earlier embeddings, and tokens and hours on one device to embed all of them again.
+def earlier_days(embeddings: Partition, previous: Partition, centroids: Partition | None) -> list[EarlierDay]:
+    """Days of the earlier embeddings up to that of `previous`, the newest first.
+
+    Args:
+        embeddings: of the new recipe.
+        previous: the newest of the earlier ones.
+        centroids: of the new recipe; None: there are none.
+    """
+    folder = join(previous.root, previous.table, previous.fingerprint)
+    days = [name.removeprefix("dt=") for name in list_names(folder) if name.startswith("dt=")]
+
+    def look(day: str) -> EarlierDay | None:
+        manifest = read_manifest(replace(previous, date=day))
+        if manifest is None:
+            return None
+        is_embedded = bool(list_versions(replace(embeddings, date=day)))
+        is_mapped = centroids is not None and not is_embedded and bool(list_versions(replace(centroids, date=day)))
+        return EarlierDay(day, manifest["num_rows"], is_embedded, is_mapped)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = list(pool.map(look, sorted((day for day in days if day <= previous.date), reverse=True)))
+    return [each for each in found if each is not None]
+
+
+def full_cost(job: EmbedJob, days: Sequence[EarlierDay], resources: Resources) -> dict[str, float]:
+    """Days and documents that the new model has not embedded, and tokens and hours on one device to do it.
 
     Args:
         job: of the new recipe and the newest day of the earlier embeddings.
-        previous: that day of them.
+        days: all that have earlier embeddings.
         resources: whose device and price count.
     """
-    days = [manifest["num_rows"] for _, manifest in _committed(previous)]
-    corpus = read_manifest(job.corpus)
-    assert corpus is not None, "it has embeddings"
-    times = sum(days) / max(1, corpus["num_rows"])
-    strata = [
-        replace(each, num_rows=each.num_rows * times, num_bytes=each.num_bytes * times)
-        for each in draw_strata(job, corpus, plan_tasks(corpus, job.embed))
-    ]
-    found = estimate(job, resources.model_copy(update={"num_actors": 1}), strata, [], 0.0)
-    hours = found["estimated_seconds"] / 3600
-    figures = {"days": len(days), "documents": sum(days), "tokens": found["estimated_tokens"], "hours": hours}
+    left = [day for day in days if not day.is_embedded]
+    documents = sum(day.documents for day in left)
+    figures: dict[str, float] = {"days": len(left), "documents": documents, "tokens": 0, "hours": 0.0}
+    if documents:
+        corpus = read_manifest(job.corpus)
+        assert corpus is not None, "it has embeddings"
+        times = documents / max(1, corpus["num_rows"])
+        strata = [
+            replace(each, num_rows=each.num_rows * times, num_bytes=each.num_bytes * times)
+            for each in draw_strata(job, corpus, plan_tasks(corpus, job.embed))
+        ]
+        found = estimate(job, resources.model_copy(update={"num_actors": 1}), strata, [], 0.0)
+        figures |= {"tokens": found["estimated_tokens"], "hours": found["estimated_seconds"] / 3600}
     if resources.price_per_device_hour is not None:
-        figures["cost"] = hours * (resources.gpus_per_actor or 1) * resources.price_per_device_hour
+        figures["cost"] = figures["hours"] * (resources.gpus_per_actor or 1) * resources.price_per_device_hour
     return figures
 
 
-def partial_cost(
-    full: dict[str, float], clusters: list[dict[str, Any]], min_overlap: float
-) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """What embedding only the clusters below the bound again would take, and these clusters, the worst first.
+def partial_cost(full: dict[str, float], days: Sequence[EarlierDay], num_days: int) -> dict[str, float]:
+    """As `full_cost`, for the newest so many days; a document of these is taken to be as long as one of the others."""
+    left = [day.documents for day in days[:num_days] if not day.is_embedded]
+    share = sum(left) / max(1, full["documents"])
+    scaled = {name: value * share for name, value in full.items() if name in ("tokens", "hours", "cost")}
+    return {**scaled, "days": len(left), "documents": sum(left)}
+
+
+def below_bound(clusters: list[dict[str, Any]], min_overlap: float) -> list[dict[str, Any]]:
+    """Clusters that the map serves worse than the bound, the worst first.
 
     Args:
-        full: of `full_cost`.
-        clusters: rows of `MappedClusters`, of the newest day, which stands for the others.
+        clusters: rows of `MappedClusters`.
         min_overlap: the bound.
-
-    Returns:
-        Documents, tokens, hours, cost where there is a price, and the overlap of all documents afterwards.
     """
-    weak = sorted((c for c in clusters if c["overlap"] < min_overlap), key=lambda c: (c["overlap"], c["cluster_id"]))
-    documents = max(1, sum(c["documents"] for c in clusters))
-    tokens = max(1e-9, sum(c["documents"] * c["tokens_per_text"] for c in clusters))
-    share = sum(c["documents"] for c in weak) / documents
-    share_of_tokens = sum(c["documents"] * c["tokens_per_text"] for c in weak) / tokens
-    kept = sum(c["documents"] * c["overlap"] for c in clusters if c["overlap"] >= min_overlap)
-    figures: dict[str, float] = {"documents": round(full["documents"] * share), "overlap": share + kept / documents}
-    for name in ("tokens", "hours", "cost"):
-        if name in full:
-            figures[name] = full[name] * share_of_tokens
-    return figures, weak
+    weak = (each for each in clusters if each["overlap"] < min_overlap)
+    return sorted(weak, key=lambda each: (each["overlap"], each["cluster_id"]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,17 +107,33 @@ def topics_before(job: TopicsJob, width: int) -> Before | None:
     Raises:
         ConfigError: the recipe names topics that are not there, or of other embeddings.
     """
-    named = job.settings.previous
-    folder = join(job.topics.root, "topics", named or job.topics.fingerprint)
-    days = sorted(name.removeprefix("dt=") for name in list_names(folder) if name.startswith("dt="))
-    for day in reversed([day for day in days if day <= job.topics.date]):
-        partition = Partition(job.topics.root, "topics", named or job.topics.fingerprint, day)
+    found = _newest_first(job)
+    first = next(found, None)
+    if first is None and job.settings.previous is not None:
+        raise ConfigError(
+            f"topics.previous {job.settings.previous}: no topics of a day before {job.topics.date} are committed there"
+        )
+    if first is None:
+        return None
+    before = _read_before(*first, width)
+    if first[0].date == job.topics.date:
+        # a day that is embedded again: the one before it was too, and may have found topics
+        _, earlier = next(found, first)
+        before = replace(before, next_id=max(before.next_id, earlier["next_id"]))
+    return before
+
+
+def _newest_first(job: TopicsJob) -> Iterator[tuple[Partition, dict[str, Any]]]:
+    """Earlier topics with their manifests; of today those that were carried over."""
+    name = job.settings.previous or job.topics.fingerprint
+    names = list_names(join(job.topics.root, "topics", name))
+    for day in sorted((each.removeprefix("dt=") for each in names if each.startswith("dt=")), reverse=True):
+        if day > job.topics.date:
+            continue
+        partition = Partition(job.topics.root, "topics", name, day)
         manifest = read_manifest(partition) if day < job.topics.date else carried_over(partition)
         if manifest is not None:
-            return _read_before(partition, manifest, width)
-    if named is not None:
-        raise ConfigError(f"topics.previous {named}: no topics of a day before {job.topics.date} are committed there")
-    return None
+            yield partition, manifest
 
 
 def _read_before(partition: Partition, manifest: dict[str, Any], width: int) -> Before:
