@@ -6,10 +6,11 @@
 
 The pack: build the graph; reciprocity; weak and strong components; PageRank and HITS, unweighted; cores; transitivity
 (all triangles); degree assortativity without directions, and of out- with in-degrees; communities by modularity with
-weights, one seed. Directions are left out where the statistic has none, and that conversion is in its time. Communities
-are of Leiden until nothing moves; networkx has no Leiden of its own and runs Louvain. Packs run on one thread, each in
-a process of its own, after the same pack on a small graph (imports, caches); rounds are interleaved. With `--threads 2`
-our steps run beside each other, as in the job with `executor: local`; igraph and networkx hold the interpreter's lock.
+weights, one seed. Directions are left out where the statistic has none, and that conversion is in its time; ours are
+`pairs` and `weak`, found once for several. Communities are of Leiden until nothing moves; networkx has none of its own
+and runs Louvain. Packs run on one thread, each in a process of its own, after the same pack on a small graph (imports,
+caches); rounds are interleaved. With `--threads 2` our steps run beside each other, as in the job with `executor:
+local`; igraph and networkx hold the interpreter's lock.
 Values are compared outside of the timed region: whole numbers must be equal, others to 1e-9 (PageRank and HITS: 1e-6 of
 the largest score); modularity is counted by one code for all, with weights.
 """
@@ -37,7 +38,8 @@ from network_data import Arrays, kept, load
 Steps = dict[str, Callable[[], Any]]
 SIZES = (100_000, 300_000, 1_000_000, 3_000_000)
 NUM_EDGES = 1_253_328
-LONGEST = ("communities", "transitivity", "pagerank")
+# Others wait for the first two, but PageRank does not; then the longest, so that threads end together.
+FIRST, LONGEST = ("pairs", "weak"), ("communities", "transitivity")
 VECTORS = ("pagerank", "hub", "authority")
 
 
@@ -45,13 +47,12 @@ def ours(arrays: Arrays) -> Steps:
     from theta_ray.network.assortativity import degree_assortativity
     from theta_ray.network.clustering import clustering
     from theta_ray.network.communities import communities
-    from theta_ray.network.components import strong_components
+    from theta_ray.network.components import strong_components, weak_components
     from theta_ray.network.cores import core_number
     from theta_ray.network.graph import Graph
     from theta_ray.network.hits import hits
     from theta_ray.network.pagerank import pagerank
-    from theta_ray.network.reciprocity import reciprocity
-    from theta_ray.network.structure import Known
+    from theta_ray.network.reciprocity import dyads, reciprocity
     from theta_ray.network.triangles import count_triangles
 
     num_nodes, source, target, weight = arrays
@@ -59,8 +60,13 @@ def ours(arrays: Arrays) -> Steps:
 
     def build() -> None:
         has["graph"] = Graph.of(num_nodes, source, target, weight, directed=True)
-        has["known"] = Known.of(has["graph"])
-        has["simple"] = has["known"].pairs.graph()
+
+    def pairs() -> None:
+        has["pairs"] = dyads(has["graph"])
+        has["simple"] = has["pairs"].graph()
+
+    def weak() -> None:
+        has["weak"] = weak_components(has["graph"])
 
     def found_hits() -> tuple[Any, Any]:
         found = hits(has["graph"])
@@ -72,14 +78,16 @@ def ours(arrays: Arrays) -> Steps:
 
     return {
         "build": build,
-        "reciprocity": lambda: reciprocity(has["graph"], has["known"].pairs)["reciprocity"],
-        "components": lambda: [int(each.max()) + 1 for each in (has["known"].weak, strong_components(has["graph"]))],
+        "pairs": pairs,
+        "weak": weak,
+        "reciprocity": lambda: reciprocity(has["graph"], has["pairs"])["reciprocity"],
+        "components": lambda: [int(each.max()) + 1 for each in (has["weak"], strong_components(has["graph"]))],
         "pagerank": lambda: pagerank(has["graph"]).score,
         "hits": found_hits,
         "cores": lambda: core_number(has["simple"]),
-        "transitivity": lambda: clustering(has["simple"], count_triangles(has["known"].pairs))["transitivity"],
+        "transitivity": lambda: clustering(has["simple"], count_triangles(has["pairs"]))["transitivity"],
         "assortativity": assortativities,
-        "communities": lambda: communities(has["graph"], [0], **has["known"]._asdict()).label,
+        "communities": lambda: communities(has["graph"], [0], pairs=has["pairs"], weak=has["weak"]).label,
     }
 
 
@@ -203,14 +211,16 @@ def run(name: str, small: Path, path: Path, threads: int) -> dict[str, Any]:
 
     started, cpu_started = time.perf_counter(), time.process_time()
     done("build")
-    # the longest first, so that threads end together
-    rest = [step for step in (*LONGEST, *steps) if step != "build"]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(done, dict.fromkeys(rest)))
+    rest = [step for step in dict.fromkeys((*LONGEST, *steps)) if step not in ("build", "pagerank", *FIRST)]
+    with ThreadPoolExecutor(threads) as pool:  # as in theta_ray/network/measure.py
+        known, ranked = pool.map(done, [step for step in FIRST if step in steps]), pool.submit(done, "pagerank")
+        list(known)
+        list(pool.map(done, rest))
+        ranked.result()
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     values["hub"], values["authority"] = values.pop("hits")
-    plain = {key: np.asarray(value).tolist() for key, value in values.items() if key != "build"}
+    plain = {key: np.asarray(value).tolist() for key, value in values.items() if value is not None}
     total = {"seconds": wall, "cpu": cpu, "mib": peak}
     return {"name": name, "steps": seconds, "values": plain, **total}
 
@@ -243,7 +253,7 @@ def report(figures: list[dict[str, Any]], names: list[str]) -> None:
     of = {name: [found for found in figures if found["name"] == name] for name in names}
     print(f"| seconds, medians of {len(of[names[0]])} | {' | '.join(names)} |\n| --- |{' ---: |' * len(names)}")
     for step in figures[0]["steps"]:
-        print(f"| {step} | {' | '.join(f'{middle(of[name], step):.3f}' for name in names)} |")
+        print(f"| {step} | {' | '.join(middle(of[name], step) for name in names)} |")
     for key in ("seconds", "cpu", "mib", "modularity"):
         cells = [statistics.median(found[key] for found in of[name]) for name in names]
         print(f"| **{key}** | {' | '.join(f'{cell:.4g}' for cell in cells)} |")
@@ -252,8 +262,9 @@ def report(figures: list[dict[str, Any]], names: list[str]) -> None:
         print(f"{name} / ours by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
-def middle(figures: list[dict[str, Any]], step: str) -> float:
-    return statistics.median(found["steps"][step] for found in figures)
+def middle(figures: list[dict[str, Any]], step: str) -> str:
+    seconds = [found["steps"][step] for found in figures if step in found["steps"]]
+    return f"{statistics.median(seconds):.3f}" if seconds else ""
 
 
 def plot(path: Path, folder: Path, names: list[str], rounds: int) -> None:

@@ -20,6 +20,7 @@ from theta_ray.network.false_discoveries import benjamini_hochberg
 from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.hits import hits, hits_statistics, hits_statistics_of
 from theta_ray.network.pagerank import pagerank, pagerank_statistics
+from theta_ray.network.reciprocity import dyads
 from theta_ray.network.statistic import Statistic, statistics_of
 
 Array = NDArray[Any]
@@ -59,15 +60,17 @@ def measure(graph: Graph, kept: Graph | None, settings: Network, threads: int = 
     weights = sorted({"binary", "log1p", "raw", settings.hits_weights})
     searched = kept if kept is not None and rules.on_backbone else graph
     seeds = range(settings.seed, settings.seed + rules.num_seeds)
-    known = structures.Known.of(graph)
-    shared = known._asdict() if searched is graph else {}
-    with ThreadPoolExecutor(threads) as pool:  # the longest first
+    with ThreadPoolExecutor(threads) as pool:
+        pairs, weak = pool.submit(dyads, graph), pool.submit(components.weak_components, graph)
+        ranked = pool.submit(pagerank, graph)  # needs neither of them
+        known = structures.Known(pairs.result(), weak.result())
+        shared = known._asdict() if searched is graph else {}
+        # the longest first
         asked = pool.submit(communities, searched, seeds, _search(settings), **shared)
         of_structure = pool.submit(structures.structure, graph, known, seed=settings.seed)
         of_hits = {each: pool.submit(hits, graph, each) for each in weights}
-        ranks = pool.submit(pagerank, graph).result()
         groups, found = asked.result(), of_structure.result()
-        scores = {each: later.result() for each, later in of_hits.items()}
+        ranks, scores = ranked.result(), {each: later.result() for each, later in of_hits.items()}
     parts = split(searched, groups.label)
     # the first of the searches, unless these saw the backbone only
     alone = {"one_seed_modularity": groups.modularity[0]} if searched is graph else one_seed(graph, settings)
