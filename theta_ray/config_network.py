@@ -62,7 +62,8 @@ class Backbone(Strict):
     """Which ties are more than the activity of their ends explains."""
 
     method: BackboneMethod = "sdsm"
-    """`sdsm`: shared contexts beside the bipartite configuration model, false discoveries controlled over all pairs.
+    """`sdsm`: shared contexts beside the bipartite configuration model, false discoveries controlled over all pairs;
+    with `window_seconds` beside the same events dealt anew to the actors of each context.
     `disparity`: a tie's share of the strength of either end (Serrano et al. 2009)."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """False discovery rate, or level of significance."""

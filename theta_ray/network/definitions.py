@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from theta_ray.network import communities, community_quality, corpus_statistics, hits, measure, pagerank, structure
+from theta_ray.network import (
+    communities,
+    community_quality,
+    corpus_statistics,
+    episodes,
+    hits,
+    measure,
+    pagerank,
+    structure,
+)
 
 OF_EVENTS = {
     "num_events": "Comments, reposts or mentions that could be a tie; of co-participation, participations.",
@@ -18,6 +27,7 @@ DEFINITIONS: dict[str, str] = {
     **communities.DEFINITIONS,
     **community_quality.DEFINITIONS,
     **measure.DEFINITIONS,
+    **episodes.DEFINITIONS,
     **corpus_statistics.DEFINITIONS,
     **OF_EVENTS,
 }

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from theta_ray.corpus import staging
 from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.network.bicm import Bicm
+from theta_ray.network.co_action_test import CoActionTest
 from theta_ray.network.contexts import GraphTask, participants, timeline
 from theta_ray.network.edge_files import EdgeFiles
 from theta_ray.network.graph import Graph
@@ -67,7 +68,7 @@ class Assembled:
     window: float = 0.0
     """Seconds, of a timeline."""
     min_shared: int = 1
-    test: Sdsm | None = None
+    test: Sdsm | CoActionTest | None = None
     """None where the recipe asks for no model, or not all pairs of a context count."""
 
     def cuts(self) -> list[int]:
@@ -95,7 +96,8 @@ def assemble(task: GraphTask) -> Assembled:
     if rules.window_seconds is not None:
         names, events = timeline(task)
         write_names(task.job, task.graph, names)
-        return Assembled(names, events, rules.window_seconds, rules.min_shared)
+        test = CoActionTest.of(events, rules.window_seconds) if settings.backbone.method == "sdsm" else None
+        return Assembled(names, events, rules.window_seconds, rules.min_shared, test)
     names, projection = named_projection(task)
     write_names(task.job, task.graph, names)
     if settings.backbone.method != "sdsm" or rules.policy not in ("cap", "exact"):

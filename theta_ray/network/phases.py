@@ -18,7 +18,7 @@ from theta_ray.network.contexts import GraphTask, count_contexts, histogram, pri
 from theta_ray.network.events import read_events
 from theta_ray.network.graph_tables import measure_graph, measure_in_blocks
 from theta_ray.network.job import NetworkJob, RangeTask, ReadTask
-from theta_ray.network.null_graphs import NullTask, RealTask, load_real, measure_null, with_nulls
+from theta_ray.network.null_graphs import NullTask, RealTask, load_real, measure_episodes, measure_null, with_nulls
 from theta_ray.network.numbered import (
     NumberedGraph,
     PartTask,
@@ -159,12 +159,14 @@ def measure_graphs(
         if not graph.in_one_task:
             measure_in_blocks(graph, resources, executor)
         rows, count = read_rows(graph.job.staged("network_stats", graph.graph)), graph.job.settings.num_nulls
-        # chance within a window would be other times, not other participations
         is_timed = not graph.directed and graph.job.settings.projection.window_seconds is not None
-        if graph.in_one_task and count and sum(graph.sizes) and not is_timed:
+        if graph.in_one_task and (is_timed or (count and sum(graph.sizes))):
             contexts = None if graph.directed else tasks[graph.graph]
             shared = executor.share(load_real, RealTask(graph, contexts))
             nulls = [NullTask(graph.job, graph.graph, replicate) for replicate in range(count)]
+            if is_timed:
+                executor.map(measure_episodes, [NullTask(graph.job, graph.graph, 0)], shared=shared)
+                rows = pa.concat_tables([rows, read_rows(graph.job.staged("episodes", graph.graph))])
             rows = with_nulls(rows, executor.map(measure_null, nulls, shared=shared))
         found[graph.graph] = rows
     return found

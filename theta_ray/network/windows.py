@@ -12,8 +12,8 @@ Shapes: A actors, C contexts, E events with a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,6 +102,16 @@ class Timeline:
         high = first_at_least(self.times, place + 1, end, self.times[place] + reach + one)
         return low, high
 
+    def shuffled(self, seed: int | Sequence[int]) -> Timeline:
+        """The events of each context dealt to its actors anew: who acts there how often and when it is acted in stay.
+
+        What it keeps is what makes actors meet by chance: how active they are, and how hectic a context is.
+        """
+        generator = np.random.default_rng(seed)
+        order = np.lexsort((generator.random(len(self.actors)), self.contexts))
+        actors = self.actors[order]
+        return replace(self, actors=actors, places=np.argsort(actors, kind="stable"))
+
     def num_pairs(self, window: float) -> int:
         """Pairs of different events within the window in one context: what coordination costs, without building it."""
         low, high = self.runs(window)
@@ -123,6 +133,25 @@ def coordinated(
     Raises:
         ValueError: the window is negative.
     """
+    for own, other in event_pairs(timeline, window, first, last):
+        yield _co_actions(timeline, own, other, min_shared)
+
+
+def event_pairs(
+    timeline: Timeline, window: float, first: int = 0, last: int | None = None
+) -> Iterator[tuple[Places, Places]]:
+    """Places of the events of actors `first` to `last` (not included), and beside each one of a later actor's within
+    the window in the same context. All that two actors have are in one block.
+
+    Args:
+        timeline: of all events.
+        window: seconds, 0 or more.
+        first: actor.
+        last: actor; absent: all.
+
+    Raises:
+        ValueError: the window is negative.
+    """
     if window < 0:
         raise ValueError(f"a window of {window} seconds; give 0 or more")
     last = len(timeline.actor_starts) - 1 if last is None else last
@@ -133,17 +162,14 @@ def coordinated(
     cuts = np.unique(np.concatenate([[0], inner, [len(starts) - 1]]))
     for begin, end in zip(cuts, cuts[1:], strict=False):
         part = slice(starts[begin], starts[end])
-        own = timeline.places[timeline.actor_starts[first] :][part]
-        yield _co_actions(timeline, own, (low[part], high[part]), min_shared)
+        own, sizes = timeline.places[timeline.actor_starts[first] :][part], high[part] - low[part]
+        own, other = np.repeat(own, sizes), places_of(low[part], sizes)
+        # each pair of events is met from both sides: the one of the smaller actor counts
+        is_later = timeline.actors[other] > timeline.actors[own]
+        yield own[is_later], other[is_later]
 
 
-def _co_actions(timeline: Timeline, own: Places, run: tuple[Places, Places], min_shared: int) -> CoActions:
-    low, high = run
-    other = places_of(low, high - low)
-    own = np.repeat(own, high - low)
-    # each pair of events is met from both sides: the one of the smaller actor counts
-    is_later = timeline.actors[other] > timeline.actors[own]
-    own, other = own[is_later], other[is_later]
+def _co_actions(timeline: Timeline, own: Places, other: Places, min_shared: int) -> CoActions:
     ends = timeline.actors[own].astype(np.int64) << 32 | timeline.actors[other].astype(np.int64)
     order = np.lexsort((timeline.contexts[own], ends))
     ends, context = ends[order], timeline.contexts[own][order]
