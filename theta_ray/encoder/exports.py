@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from theta_ray.encoder.earlier_texts import taken_rows
 from theta_ray.encoder.shard import EmbedJob, made_on
 from theta_ray.encoder.shared import read_index, split_texts
-from theta_ray.encoder.stored import vector_difference, vector_problems
+from theta_ray.encoder.stored import from_column, to_column, vector_difference, vector_problems
 from theta_ray.encoder.text_keys import text_digest
 from theta_ray.encoder.tokenize import Tokenizer, TokenSequences
 from theta_ray.encoder.tokenized import TokenizedShard
@@ -234,23 +234,16 @@ def export_difference(mine: pa.Table, there: pa.Table) -> str | None:
 
 
 def _sound_rows(table: pa.Table) -> npt.NDArray[np.bool_]:
-    rows: npt.NDArray[np.bool_] = vector_problems(_matrix(table)) == ""
+    rows: npt.NDArray[np.bool_] = vector_problems(from_column(table["embedding"])) == ""
     return rows
 
 
-def _matrix(table: pa.Table) -> npt.NDArray[np.float32]:
-    column = table.column("embedding").combine_chunks()
-    values: npt.NDArray[np.float32] = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
-    return values
-
-
 def _to_table(texts: list[str], made: TextVectors, identity: dict[str, Any]) -> pa.Table:
-    flat = pa.array(made.full.reshape(-1))
     columns = {
         "text_digest": pa.array([text_digest(text) for text in texts], pa.binary(16)),
         "num_tokens": pa.array(made.num_tokens, pa.int32()),
         "reason": pa.array(np.where(made.too_large, "out_of_memory", "")),
-        "embedding": pa.FixedSizeListArray.from_arrays(flat, made.full.shape[1]),
+        "embedding": to_column(made.full),
     }
     return pa.table(columns).replace_schema_metadata({METADATA_KEY: canonical_json(identity)})
 
@@ -259,7 +252,9 @@ def _from_table(table: pa.Table) -> Export:
     totals = Totals(**json.loads(table.schema.metadata[METADATA_KEY])["totals"])
     row_of = {digest: row for row, digest in enumerate(table.column("text_digest").to_pylist())}
     too_large = table.column("reason").to_numpy() == "out_of_memory"
-    return Export(row_of, TextVectors(_matrix(table), table.column("num_tokens").to_numpy(), too_large, totals))
+    return Export(
+        row_of, TextVectors(from_column(table["embedding"]), table.column("num_tokens").to_numpy(), too_large, totals)
+    )
 
 
 def _in_turn(owners: Iterable[str], me: str) -> list[str]:

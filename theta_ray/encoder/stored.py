@@ -9,6 +9,7 @@ binary             a bit per value, 1 where it is above 0. The first value is th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,9 +66,21 @@ class Stored:
 
     def columns(self) -> dict[str, pa.Array]:
         """The columns of the table that hold them."""
-        flat = pa.array(self.values.reshape(-1))
-        columns = {"embedding": pa.FixedSizeListArray.from_arrays(flat, self.values.shape[1])}
+        columns = {"embedding": to_column(self.values)}
         return columns if self.scale_N is None else {**columns, "scale": pa.array(self.scale_N)}
+
+
+def to_column(values_ND: npt.NDArray[np.generic]) -> pa.FixedSizeListArray:
+    """[N, D] values as a column of N vectors."""
+    flat = pa.array(np.ascontiguousarray(values_ND).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values_ND.shape[1])
+
+
+def from_column(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """[N, D] values of a column of N vectors."""
+    whole = column.combine_chunks()
+    values: npt.NDArray[Any] = whole.flatten().to_numpy().reshape(-1, whole.type.list_size)
+    return values
 
 
 def to_stored(vectors_ND: Vectors, store_dtype: str) -> Stored:
@@ -98,8 +111,7 @@ def read_vectors(table: pa.Table) -> Vectors:
 
 def read_stored(table: pa.Table) -> Stored:
     """The vectors of rows of an embeddings table as they are stored."""
-    column = table.column("embedding").combine_chunks()
-    values = column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    values = from_column(table.column("embedding"))
     scale_N = table.column("scale").to_numpy() if "scale" in table.column_names else None
     return Stored("binary" if values.dtype == np.uint8 else str(values.dtype), values, scale_N)
 

@@ -29,7 +29,7 @@ from theta_ray.config_nightly import Migrate
 from theta_ray.corpus import staging
 from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.encoder.shard import EmbedJob
-from theta_ray.encoder.stored import read_vectors
+from theta_ray.encoder.stored import from_column, read_vectors, to_column
 from theta_ray.encoder.tokenized import ShardTask, plan_tasks
 from theta_ray.nightly.maps import Vectors
 from theta_ray.objects import join
@@ -123,9 +123,8 @@ def draw_anchors(task: DrawTask) -> dict[str, Any]:
     hash_N = _hashes(texts["text_hash"].take(at).to_pylist(), job.settings.seed)
     chosen = _smallest(hash_N, rows["doc_id"].to_pylist(), task.count)
     vectors = read_vectors(rows.select(list(job.columns)).take(chosen))
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
     drawn = texts.take(at.take(chosen)).append_column("hash", pa.array(hash_N).take(chosen))
-    write_rows(job.staged("drawn", task.shard), drawn.append_column("vector", column))
+    write_rows(job.staged("drawn", task.shard), drawn.append_column("vector", to_column(vectors)))
     found = {"num_rows": rows.num_rows, "num_drawn": len(chosen)}
     staging.write_json(uri, found)
     return found
@@ -167,8 +166,7 @@ def read_anchors(job: MigrateJob, shards: Sequence[str]) -> Anchors:
     before = read_rows(job.staged("drawn", ALL), columns=["doc_id", "vector"])
     at = pc.index_in(before["doc_id"].combine_chunks(), now["doc_id"].combine_chunks())
     has_both = pc.is_valid(at)
-    column, now = before["vector"].filter(has_both).combine_chunks(), now.take(at.drop_null())
-    old = column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    old, now = from_column(before["vector"].filter(has_both)), now.take(at.drop_null())
     vectors = now.select([name for name in VECTOR_COLUMNS if name in now.column_names])
     return Anchors(old, read_vectors(vectors), now["num_tokens"].to_numpy())
 

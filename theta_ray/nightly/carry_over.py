@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from theta_ray.config import Config
+from theta_ray.encoder.stored import to_column
 from theta_ray.errors import StageError
 from theta_ray.lease import holding
 from theta_ray.manifest import CARRIED_FROM, carried_over, commit, identity_of, list_versions, read_manifest
@@ -186,10 +187,9 @@ def mapped_table(before: Committed, found: AffineMap, maps: dict[str, Any], leng
             f"{found.method}; raise migrate.min_overlap, and topics begin anew"
         )
     radius_K = before.radius_K * maps["radius_factor"]
-    flat = pa.array(np.ascontiguousarray(mapped_KE, np.float32).ravel())
     columns = {
         "cluster_id": np.arange(len(mapped_KE), dtype=np.int32),
-        "centroid": pa.FixedSizeListArray.from_arrays(flat, mapped_KE.shape[1]),
+        "centroid": to_column(mapped_KE),
         "size": before.size_K,
         "radius": (radius_K if length_K is None else np.minimum(radius_K, FURTHEST)).astype(np.float32),
     }

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from theta_ray.config_evaluation import Evaluation
 from theta_ray.encoder.neighbours import ROUNDING
 from theta_ray.errors import InputError
 from theta_ray.nightly.maps import AffineMap, Values, Vectors, fit_maps
+from theta_ray.topics.lloyd import unit_vectors
 from theta_ray.training.bootstrap import Estimate, estimate
 
 # Held-out texts for each neighbour: with fewer, chance alone finds a good part of them.
@@ -110,7 +110,7 @@ def neighbour_overlap(queries_QE: Vectors, among_QE: Vectors, new_QE: Vectors, n
         new_QE: new vectors. One whose cosine ties with that of the last neighbour is as right as it.
         num_neighbours: k.
     """
-    queries, among, new = (_unit(each) for each in (queries_QE, among_QE, new_QE))
+    queries, among, new = (unit_vectors(each) for each in (queries_QE, among_QE, new_QE))
     k, parts = num_neighbours, []
     for start in range(0, len(new), QUERIES_AT_ONCE):
         part = slice(start, start + QUERIES_AT_ONCE)
@@ -139,7 +139,7 @@ def weighted_mean(weights_RQ: Values, values_Q: Values) -> Values:
 
 def cosines(left_QE: Vectors, right_QE: Vectors) -> Values:
     """[Q] cosines of rows."""
-    found: Values = (_unit(left_QE).astype(np.float64) * _unit(right_QE)).sum(axis=1)
+    found: Values = (unit_vectors(left_QE).astype(np.float64) * unit_vectors(right_QE)).sum(axis=1)
     return found
 
 
@@ -157,9 +157,3 @@ def _drift(old_QD: Vectors, new_QE: Vectors, num_neighbours: int, resampling: Ev
         return Drift(None, None, overlap)
     shift = float(np.linalg.norm((new_QE.astype(np.float64) - old_QD).mean(axis=0)))
     return Drift(estimate(weighted_mean, [cosines(old_QD, new_QE)], resampling), shift, overlap)
-
-
-def _unit(rows: npt.NDArray[Any]) -> Vectors:
-    wide = np.asarray(rows, np.float32)
-    unit: Vectors = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
-    return unit

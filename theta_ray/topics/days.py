@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from theta_ray.config_topics import Topics
+from theta_ray.encoder.stored import from_column
 from theta_ray.errors import ConfigError, InputError
 from theta_ray.manifest import carried_over, identity_of, list_versions, read_manifest
 from theta_ray.objects import join, list_names
@@ -184,9 +185,8 @@ def _least_similarity(partition: Partition, manifest: dict[str, Any]) -> dict[in
 def _read_centroids(partition: Partition, manifest: dict[str, Any]) -> tuple[list[int], npt.NDArray[np.float32]]:
     """Cluster ids and their centroids, by id."""
     rows = pa.concat_tables([read_shard(partition, shard["shard"]) for shard in manifest["shards"]])
-    rows = rows.sort_by("cluster_id").combine_chunks()
-    column = rows["centroid"].combine_chunks()
-    return rows["cluster_id"].to_pylist(), column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    rows = rows.sort_by("cluster_id")
+    return rows["cluster_id"].to_pylist(), from_column(rows["centroid"])
 
 
 def find_identity(now: TopicSet, before: Before | None, settings: Topics, shared_BT: Counts | None) -> Alignment:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from theta_ray.encoder.stored import read_vectors
+from theta_ray.encoder.stored import from_column, read_vectors, to_column
 from theta_ray.store import Partition, read_shard
 
 COLUMNS = ("doc_id", "text", "text_hash", "label", "lang", "cluster_id")
@@ -58,8 +58,7 @@ def with_vectors(rows: pa.Table, sampling: Sampling, assigned: Sequence[str]) ->
     if at.null_count:
         raise AssertionError(f"{sampling.embeddings.path}: {at.null_count} assigned documents have no vector")
     vectors = read_vectors(found.select(list(sampling.columns)).take(at))
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-    return rows.append_column("vector", column)
+    return rows.append_column("vector", to_column(vectors))
 
 
 def _of_ids(doc_ids: pa.ChunkedArray, sampling: Sampling, assigned: Sequence[str]) -> Iterable[pa.Table]:
@@ -72,5 +71,4 @@ def _of_ids(doc_ids: pa.ChunkedArray, sampling: Sampling, assigned: Sequence[str
 
 def vectors_of(sample: pa.Table) -> npt.NDArray[np.float32]:
     """[N, D] of the rows of a sample that has vectors."""
-    column = sample["vector"].combine_chunks()
-    return np.asarray(column.flatten().to_numpy().reshape(-1, column.type.list_size), np.float32)
+    return np.asarray(from_column(sample["vector"]), np.float32)

@@ -24,7 +24,7 @@ from theta_ray.config_cluster import Metric
 from theta_ray.config_quality import ChooseK
 from theta_ray.corpus import staging
 from theta_ray.corpus.staging import read_rows, write_rows
-from theta_ray.encoder.stored import read_vectors
+from theta_ray.encoder.stored import from_column, read_vectors, to_column
 from theta_ray.objects import join
 from theta_ray.store import Partition, read_shard
 from theta_ray.topics.k_curve import Measure, Point, measure
@@ -96,8 +96,7 @@ def draw_rows(task: DrawTask) -> dict[str, Any]:
     chosen = table.take(np.sort(generator.choice(table.num_rows, task.count, replace=False)))
     vectors, is_usable = usable(read_vectors(chosen.select(list(job.columns))), is_spherical=job.metric == "cosine")
     labels = _labels(job.corpus, task.shard, chosen["doc_id"].filter(pa.array(is_usable)))
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-    write_rows(job.staged("sample", task.shard), pa.table({"vector": column, "label": labels}))
+    write_rows(job.staged("sample", task.shard), pa.table({"vector": to_column(vectors), "label": labels}))
     found = {"num_rows": table.num_rows, "num_drawn": task.count, "num_usable": len(vectors)}
     staging.write_json(uri, found)
     return found
@@ -120,10 +119,8 @@ def _labels(corpus: Partition, shard: str, doc_ids: pa.ChunkedArray) -> pa.Array
 
 def read_sample(job: ChooseKJob, shards: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.str_]]:
     """[N, D] vectors and [N] labels of the sample."""
-    rows = pa.concat_tables([read_rows(job.staged("sample", shard)) for shard in shards]).combine_chunks()
-    column = rows["vector"].combine_chunks()
-    vectors: Vectors = column.flatten().to_numpy().reshape(-1, column.type.list_size)
-    return vectors, np.array(rows["label"].to_pylist(), str)
+    rows = pa.concat_tables([read_rows(job.staged("sample", shard)) for shard in shards])
+    return from_column(rows["vector"]), np.array(rows["label"].to_pylist(), str)
 
 
 def measure_k(task: MeasureTask) -> dict[str, Any]:

@@ -131,17 +131,6 @@ def from_lists(lists: pa.ListArray) -> list[UInt64]:
     return np.split(lists.flatten().to_numpy(), np.cumsum(lists.value_lengths().to_numpy())[:-1])
 
 
-def to_vectors(values: Vectors) -> pa.Array:
-    """[N, D] values as a column of vectors."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-
-
-def from_vectors(column: pa.ChunkedArray) -> Vectors:
-    """The values of a column of vectors."""
-    vectors: Vectors = column.combine_chunks().flatten().to_numpy().reshape(-1, column.type.list_size)
-    return vectors
-
-
 def unit(vectors_ND: Vectors) -> Vectors:
     """Vectors of length 1; those of length 0 stay."""
     lengths_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from theta_ray.corpus import staging
 from theta_ray.encoder.devices import require_device
-from theta_ray.encoder.stored import read_vectors
+from theta_ray.encoder.stored import from_column, read_vectors, to_column
 from theta_ray.objects import exists
 from theta_ray.steps import reached
 from theta_ray.store import read_shard
@@ -32,11 +32,9 @@ from theta_ray.training.negative_files import (
     NegativesJob,
     SearchTask,
     from_lists,
-    from_vectors,
     read,
     read_candidates,
     to_lists,
-    to_vectors,
     unit,
     write,
 )
@@ -163,7 +161,7 @@ class _Gathered:
         owner = np.repeat(np.arange(len(forbidden)), [len(mine) for mine in forbidden])
         anchor, positive = (hashes(pairs[name].combine_chunks(), name) for name in ("anchor_id", "positive_id"))
         columns = {
-            "vector": to_vectors(anchors_ND),
+            "vector": to_column(anchors_ND),
             "similarity": np.where(self._missing == 0, similarities(anchors_ND, positives_ND), np.nan),
             "pair": anchor ^ positive,
             "forbidden": to_lists(np.concatenate(forbidden), owner, len(forbidden)),
@@ -179,7 +177,7 @@ def search_range(task: SearchTask) -> dict[str, Any]:
         queries = read(job.at("queries", block.name), ["vector", "similarity", "forbidden"])
         usable = np.flatnonzero(~np.isnan(queries["similarity"].to_numpy()))
         queries = queries.take(pa.array(usable))
-        who = Queries(from_vectors(queries["vector"]), from_lists(queries["forbidden"].combine_chunks()))
+        who = Queries(from_column(queries["vector"]), from_lists(queries["forbidden"].combine_chunks()))
         near = NOTHING
         for number in task.shards if len(usable) else ():
             near = search(who, read_candidates(job, number), job.rules.last_rank, near, job.device)
