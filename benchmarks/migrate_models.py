@@ -1,7 +1,7 @@
 """One table: how far the vectors of all-MiniLM-L6-v2 are from those of its variants, and what a map makes good.
 
     python benchmarks/migrate_models.py --texts FILE.parquet                   column `text` of a file of yours
-    python benchmarks/migrate_models.py --texts FILE.parquet --adapter FOLDER  an adapter of the model as well
+    python benchmarks/migrate_models.py --texts FILE.parquet --adapter FOLDER  adapters of the model as well
 
 The old vectors are those of the whole model. `neighbours kept` is the share of a text's 10 nearest ones that
 are so in both spaces, without a map; `found` is that which mapped old vectors find among the new ones, for held-out
@@ -43,7 +43,8 @@ ROW = "| {} | {:.3f} | {} | {} | {} | {} | {} | {} | {:.3f} [{:.3f}, {:.3f}] |"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=Path, required=True, help="parquet file with a column `text`")
-    parser.add_argument("--adapter", help="folder of an adapter of the same model")
+    parser.add_argument("--adapter", action="append", default=[], help="folder of an adapter of the same model")
+    parser.add_argument("--adapters-only", action="store_true", help="leave the other variants out")
     parser.add_argument("--limit", type=int, default=10_000, help="different texts to use (default 10,000)")
     parser.add_argument("--clusters", type=int, default=20, help="clusters of the old vectors (default 20)")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
@@ -57,11 +58,8 @@ def main() -> None:
     print(f"{len(texts):,} texts, half of them held out; {options.clusters} clusters, ARI of a refit {refit:.3f}\n")
     print("| new vectors | neighbours kept | cosine before | identity | mean shift | procrustes | ridge | map | ARI |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |")
-    variants = {
-        **VARIANTS,
-        **({"adapter": {"adapter": options.adapter, "max_length": None}} if options.adapter else {}),
-    }
-    for name, changes in variants.items():
+    adapters = {f"adapter {folder}": {"adapter": folder, "max_length": None} for folder in options.adapter}
+    for name, changes in (adapters if options.adapters_only else {**VARIANTS, **adapters}).items():
         new, _ = embed(texts, **changes)
         found = judge(old, new, NUM_NEIGHBOURS, Evaluation())
         of_clusters = map_clusters((old, new, num_tokens), (centroids, radius), found, "cosine", Evaluation())
