@@ -7,12 +7,11 @@
 The pack: build the graph; reciprocity; weak and strong components; PageRank and HITS, unweighted; cores; transitivity
 (all triangles); degree assortativity without directions, and of out- with in-degrees; communities by modularity with
 weights, one seed. Directions are left out where the statistic has none, and that conversion is in its time; ours are
-`pairs` and `weak`, found once for several. Communities are of Leiden until nothing moves; networkx has none of its own
-and runs Louvain. Packs run on one thread, each in a process of its own, after the same pack on a small graph (imports,
-caches); rounds are interleaved. With `--threads 2` our steps run beside each other, as in the job with `executor:
-local`; igraph and networkx hold the interpreter's lock.
-Values are compared outside of the timed region: whole numbers must be equal, others to 1e-9 (PageRank and HITS: 1e-6 of
-the largest score); modularity is counted by one code for all, with weights.
+`pairs` and `weak`, found once. Communities are of Leiden until nothing moves; networkx has none and runs Louvain. Packs
+run on one thread, each in a process of its own, after the same pack on a small graph (imports, caches); rounds are
+interleaved. With `--threads 2` our steps run beside each other, as in the job with `executor: local`; igraph and
+networkx hold the interpreter's lock. Values are compared outside of the timed region: whole numbers must be equal,
+others to 1e-9 (PageRank and HITS: 1e-6 of the largest score); modularity is counted by one code for all, with weights.
 """
 
 from __future__ import annotations
