@@ -151,14 +151,14 @@ class Plan:
     recipe: dict[str, Any]
 
     def page(self) -> str:
-        """A page for a terminal: the steps, then the recipe as it would run."""
-        lines = []
+        """A page for a terminal: the recipe as it would run, then the steps, which the eye meets first."""
+        lines = ["recipe", RULE, *_tree(self.recipe, 0)]
         for step in self.steps:
             lines += ["", f"{step.stage}  {step.status}", RULE]
             lines += [page_line(name.replace("_", " "), value) for name, value in step.figures.items()]
             lines += [page_line("result", step.path)]
             lines += [page_line("because" if number == 0 else "", text) for number, text in enumerate(step.reasons)]
-        lines += ["", "recipe", RULE, *_tree(self.recipe, 0), "", "nothing was started"]
+        lines += ["", "nothing was started"]
         return "\n".join(lines).lstrip("\n") + "\n"
 
 

@@ -65,12 +65,18 @@ def compare_settings(before: dict[str, Any], now: dict[str, Any], prefix: str = 
     """One line for each value that differs between two trees of settings: `encoder.max_length: 256 before, 128 now`."""
     lines = []
     for key in sorted(before.keys() | now.keys()):
-        old, new = before.get(key), now.get(key)
+        old, new = _by_place(before.get(key)), _by_place(now.get(key))
         if isinstance(old, dict) and isinstance(new, dict):
             lines += compare_settings(old, new, f"{prefix}{key}.")
         elif old != new:
             lines.append(f"{prefix}{key}: {_short(old)} before, {_short(new)} now")
     return lines
+
+
+def _by_place(value: Any) -> Any:
+    """A list of sections by their places, as `--set` names them: its differences are told one by one."""
+    is_sections = isinstance(value, list | tuple) and any(isinstance(each, dict) for each in value)
+    return {str(place): each for place, each in enumerate(value)} if is_sections else value
 
 
 def _short(value: Any) -> str:

@@ -45,6 +45,8 @@ def test_settings_that_differ_are_told_by_their_path() -> None:
         "sections.encoder.max_length: 256 before, 128 now",
     ]
     assert compare_settings(before, before) == []
+    inputs = [{"inputs": [{"path": path, "kind": "post"}]} for path in ("a/*.csv", "b/*.csv")]
+    assert compare_settings(*inputs) == ["inputs.0.path: a/*.csv before, b/*.csv now"]
     assert compare_settings({"a": "x" * 500}, {"a": 1})[0].endswith("\u2026 before, 1 now")
 
 

@@ -59,7 +59,11 @@ def _add_submit(submit: argparse.ArgumentParser) -> None:
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser.add_argument(
+        "--json",
+        action=argparse.BooleanOptionalAction,
+        help="one line of JSON; default: where the output is no terminal. --no-json: tables there too, as for less",
+    )
 
 
 def _add_runs(runs: argparse.ArgumentParser) -> None:
@@ -79,7 +83,7 @@ def _add_runs(runs: argparse.ArgumentParser) -> None:
 
 
 def _as_json(options: argparse.Namespace) -> bool:
-    return bool(options.json) or not sys.stdout.isatty()
+    return bool(options.json) if options.json is not None else not sys.stdout.isatty()
 
 
 def _show(options: argparse.Namespace) -> int:

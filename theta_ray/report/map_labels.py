@@ -9,7 +9,7 @@ from theta_ray.report.charts_svg import clean, cut
 
 # Units: of the numbers, which a phone shows at half the size, and of the words, which wider screens show.
 NUMBER_HEIGHT, DIGIT, WORD_HEIGHT, LETTER = 24, 13, 16, 7.6
-MAX_WORDS, MIN_WORDS = 24, 12
+MAX_WORDS, MIN_WORDS = 28, 14
 # A label may be moved by so many of its heights, up or down, to where there is room.
 SHIFTS = (0, -1, 1, -2, 2)
 
@@ -66,6 +66,17 @@ def place_labels(labels: Sequence[Label], size: float) -> list[str]:
     return found
 
 
+def first_terms(label: str, most: int) -> str:
+    """As many whole terms of a label as so many characters hold; of a label that is one long term, its beginning."""
+    found = ""
+    for term in label.split(", "):
+        longer = f"{found}, {term}" if found else term
+        if len(longer) > most:
+            break
+        found = longer
+    return cut(found or label, most)
+
+
 def _number_boxes(label: Label, size: float) -> Iterator[Box]:
     """Where a number may stand: at its place or a little above or below, and within the picture."""
     width = DIGIT * len(str(label.topic_id)) + 6
@@ -79,7 +90,7 @@ def _words_boxes(label: Label, number: Box) -> Iterator[tuple[str, Box, str]]:
     """Words and where they may stand: right of the number, below or left of it; fewer of them if need be."""
     middle = (number.top + number.bottom) / 2
     for most in (MAX_WORDS, MIN_WORDS):
-        words = cut(label.words, most)
+        words = first_terms(label.words, most)
         width = LETTER * len(words) + 2
         for kind, left, top in (
             ("after", number.right + 2, middle - 8),

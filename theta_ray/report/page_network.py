@@ -36,12 +36,17 @@ class GraphPart:
     rows: tuple[StatRow, ...]
     figures: tuple[Figure, ...]
     heat: Figure | None
+    lists_title: str
     lists: tuple[tuple[str, tuple[Person, ...], Download], ...]
+    """Where ties have no direction, hubs are the authorities: one list."""
 
 
 def graph_parts(graph: GraphFacts, topics: Topics | None) -> GraphPart:
     """Everything that is shown of a graph."""
     name = graph_name(graph.name)
+    has_directions = not graph.name.startswith("co_")
+    hubs = ("Hubs" if has_directions else "People", graph.hubs, _people(f"hubs-{graph.name}", graph.hubs))
+    authorities = ("Authorities", graph.authorities, _people(f"authorities-{graph.name}", graph.authorities))
     found = (communities_figure(graph), *degree_figures(graph), chance_figure(graph))
     return GraphPart(
         facts=graph,
@@ -54,10 +59,8 @@ def graph_parts(graph: GraphFacts, topics: Topics | None) -> GraphPart:
         ),
         figures=tuple(figure for figure in found if figure is not None),
         heat=heat_figure(graph, topics),
-        lists=(
-            ("Hubs", graph.hubs, _people(f"hubs-{graph.name}", graph.hubs)),
-            ("Authorities", graph.authorities, _people(f"authorities-{graph.name}", graph.authorities)),
-        ),
+        lists_title="Hubs and authorities" if has_directions else "The best connected",
+        lists=(hubs, authorities) if has_directions else (hubs,),
     )
 
 

@@ -36,7 +36,7 @@
   const map = document.querySelector("svg.map");
   if (map) {
     const said = document.getElementById("map-said");
-    const hint = "Point at a dot to see what it is about.";
+    const hint = "Point at a dot, or touch it, to see what it is about.";
     said.textContent = hint;
     said.hidden = false;
     map.addEventListener("pointermove", (event) => {
