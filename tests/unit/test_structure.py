@@ -59,6 +59,22 @@ def test_nodes_and_curves_belong_to_the_graph() -> None:
     assert "degree_ccdf" in structure(comment_graph().undirected()).curves
 
 
+def test_tails_are_fitted_to_strengths_where_these_are_whole_numbers() -> None:
+    rng = np.random.default_rng(0)
+    source, target = rng.zipf(1.8, 3000) % 150, rng.zipf(1.8, 3000) % 150
+    ends = np.unique(np.stack([source, target])[:, source != target], axis=1)
+    weight = rng.zipf(2.2, ends.shape[1]).astype(float)
+    found = structure(Graph.of(150, *ends, weight, directed=True), num_samples=9)
+    strength = np.bincount(ends[1], weight, minlength=150)
+    fitted = tail(strength, num_samples=9)
+    assert {name: found.values[f"in_strength_{name}"] for name in fitted} == fitted
+    assert found.values["in_strength_tail_exponent"] != found.values["in_degree_tail_exponent"]
+    assert found.curves["in_strength_ccdf"][0].max() == strength.max()
+    halves = structure(Graph.of(150, *ends, weight / 2, directed=True), num_samples=9)
+    assert np.isnan(halves.values["in_strength_tail_exponent"])
+    assert "in_strength_ccdf" not in halves.curves
+
+
 def test_statistics_for_a_null_are_those_that_degrees_do_not_decide() -> None:
     graph = comment_graph()
     ties, whole = tie_statistics(graph), structure(graph)

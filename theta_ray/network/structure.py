@@ -24,9 +24,9 @@ from theta_ray.network.triangles import count_triangles
 Array = NDArray[np.generic]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-# What a tail is fitted to.
-OF_DIRECTED = ("in_degree", "out_degree")
-OF_UNDIRECTED = ("degree",)
+# What a tail is fitted to; to strengths where all of them are whole numbers, as events are and `newman` weights not.
+OF_DIRECTED = ("in_degree", "out_degree", "in_strength", "out_strength")
+OF_UNDIRECTED = ("degree", "strength")
 
 _TIES = {
     "edges": {**reciprocity.DEFINITIONS, **assortativity.DEFINITIONS},
@@ -34,7 +34,8 @@ _TIES = {
 }
 _TAILS = {
     f"{of}_{name}": f"Of the {of.replace('_', '-')}s of all nodes, NaN where {where}: {text}"
-    for of, where in (("in_degree", "undirected"), ("out_degree", "undirected"), ("degree", "directed"))
+    for kinds, where in ((OF_DIRECTED, "undirected"), (OF_UNDIRECTED, "directed"))
+    for of in kinds
     for name, text in tails.DEFINITIONS.items()
 }
 DEFINITIONS = {**degrees.DEFINITIONS, **_TIES["edges"], **_TIES["nodes"], **paths.DEFINITIONS, **_TAILS}
@@ -65,7 +66,7 @@ class Structure:
     nodes: dict[str, Array]
     """[nodes] degrees, strengths, `component_id`, `core`."""
     curves: dict[str, Curve]
-    """x and y: the share of nodes with at least x edges; the share of pairs x steps apart."""
+    """x and y: the share of nodes with at least x edges, or weight; the share of pairs x steps apart."""
 
 
 def tie_statistics(graph: Graph, known: Known | None = None) -> dict[str, float]:
@@ -126,22 +127,24 @@ def _ties(graph: Graph, known: Known) -> tuple[dict[str, float], dict[str, NDArr
     return found, {"component_id": weak, "core": core}
 
 
-def _fitted_to(directed: bool) -> tuple[str, ...]:
-    return OF_DIRECTED if directed else OF_UNDIRECTED
+def _fitted_to(of_nodes: Degrees, directed: bool) -> dict[str, Array]:
+    """What is fitted to: values by name, whole numbers only."""
+    found = {of: getattr(of_nodes, of) for of in (OF_DIRECTED if directed else OF_UNDIRECTED)}
+    return {of: values for of, values in found.items() if np.array_equal(values, np.rint(values))}
 
 
 def tails_of(of_nodes: Degrees, directed: bool, num_samples: int = NUM_SAMPLES, seed: int = 0) -> dict[str, float]:
-    """What is fitted to the degrees of a graph."""
+    """What is fitted to the degrees and strengths of a graph."""
     found = dict.fromkeys(_TAILS, np.nan)
-    for of in _fitted_to(directed):
-        fitted = tails.tail(getattr(of_nodes, of), num_samples=num_samples, seed=seed)
+    for of, values in _fitted_to(of_nodes, directed).items():
+        fitted = tails.tail(values, num_samples=num_samples, seed=seed)
         found |= {f"{of}_{name}": value for name, value in fitted.items()}
     return found
 
 
 def degree_curves(of_nodes: Degrees, directed: bool) -> dict[str, Curve]:
-    """The share of nodes with at least x edges."""
-    return {f"{of}_ccdf": tails.ccdf(getattr(of_nodes, of)) for of in _fitted_to(directed)}
+    """The share of nodes with at least x edges, and with edges of at least so much weight."""
+    return {f"{of}_ccdf": tails.ccdf(values) for of, values in _fitted_to(of_nodes, directed).items()}
 
 
 def _path_lengths(distances: Paths) -> Curve:
