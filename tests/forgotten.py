@@ -30,6 +30,7 @@ COLUMNS = {
     "created_at": "time",
     "label": "label",
     "links": "links",
+    "mention_ids": "mentions",
 }
 FIRST_ID, PER_THREAD = 1445880548472328193, 8
 
@@ -39,8 +40,13 @@ def id_of(day: int, number: int) -> str:
     return str(FIRST_ID + 10_000 * day + number)
 
 
+def account_of(number: int) -> str:
+    """One of eleven, as long as those of a platform."""
+    return f"90{number % 11:02d}44994945"
+
+
 def records_of(day: int, count: int) -> list[dict[str, Any]]:
-    """Posts in threads of eight, each an answer to the one before; the sixth links to the first."""
+    """Posts in threads of eight, each an answer to the one before; the fourth mentions two, the sixth has a link."""
     texts = texts_of(sorted(TOPICS), count, seed=day)
     records = []
     for number, text in enumerate(texts):
@@ -50,13 +56,14 @@ def records_of(day: int, count: int) -> list[dict[str, Any]]:
             {
                 "id": id_of(day, number),
                 "text": f"{text} number {day}x{number}",
-                "user": f"user{number % 11}",
+                "user": account_of(number),
                 "thread": id_of(day, first),
                 "parent": None if parent is None else id_of(day, parent),
-                "parent_user": None if parent is None else f"user{parent % 11}",
+                "parent_user": None if parent is None else account_of(parent),
                 "time": f"{DAYS[day]}T{number % 24:02d}:00:00Z",
                 "label": sorted(TOPICS)[number % len(TOPICS)],
                 "links": [f"https://example.org/posts/{id_of(day, first)}"] if place == 5 else [],
+                "mentions": [account_of(number + 3), account_of(number + 5)] if place == 3 else [],
             }
         )
     return records

@@ -97,6 +97,14 @@ def test_every_planted_leak_is_told_by_its_place_and_none_by_its_text(
     assert "bread" not in caplog.text
 
 
+def test_a_name_that_is_also_a_word_counts_alone_and_not_in_texts() -> None:
+    needles = Needles.of([], [], lambda texts: texts, ["python"])
+    found = {"a.json": b'{"author_id": "python"}', "b.graphml": b'<node id="python"/>', "c.html": b"<td>python</td>"}
+    clean = {"a.json": b'{"text": "we like python"}', "b.html": b"<p>python and more</p>", "c.csv": b"a,pythons\n"}
+    assert all(search_object(name, io.BytesIO(data), needles) for name, data in found.items())
+    assert not any(search_object(name, io.BytesIO(data), needles) for name, data in clean.items())
+
+
 def test_an_object_that_cannot_be_read_is_no_proof(config: Config) -> None:
     put(Path(config.root, "cut.json.gz"), gzip.compress(b"x" * 9999)[:20])
     with pytest.raises(StageError, match="1 could not be read"):

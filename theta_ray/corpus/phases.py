@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from theta_ray.config import Corpus
-from theta_ray.corpus import damage, staging, tombstones
+from theta_ray.corpus import damage, gone_authors, staging, tombstones
 from theta_ray.corpus.document import Rejected, Unit
 from theta_ray.corpus.drift import ColumnKinds
 from theta_ray.corpus.duplicates import digests_by_shard, find_repeats, sort, to_keys, without
@@ -89,17 +89,15 @@ class _Staged:
     def __init__(self, task: ShardTask, rows: pq.ParquetWriter, rejected: pq.ParquetWriter) -> None:
         self._task, self._rows_file, self._rejected_file = task, rows, rejected
         self._rows: list[CorpusRow] = []
-        self._units: list[int] = []
-        self._places: list[int] = []
+        self._units, self._places = list[int](), list[int]()
         self._rejected: list[tuple[str, str, str, str]] = []
-        self.doc_ids: list[bytes] = []
-        self.text_hashes: list[bytes] = []
+        self.doc_ids, self.text_hashes = list[bytes](), list[bytes]()
         self.num_rows, self._num_chars = 0, 0
         self.quarantined: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.columns = ColumnKinds()
-        self.deleted, self.masked = list[tuple[int, int]](), list[tuple[int, int]]()
-        self.examples: dict[str, str] = {}
+        self.deleted, self.masked = list[tuple[int, int]](), list[tuple[int, int, str]]()
+        self.of_authors, self.examples = list[str](), dict[str, str]()
 
     def add(self, row: CorpusRow, unit: int, place: int) -> None:
         self._rows.append(row)
@@ -148,12 +146,13 @@ class _Staged:
             "columns": self.columns.seen,
             "shard": self._task.index,
             "deleted": digest_of([self.deleted, self.masked]) if self.deleted or self.masked else "",
+            "of_authors": self.of_authors,
             "examples": self.examples,
         }
 
 
 def read_shard(task: ShardTask) -> dict[str, Any]:
-    """Stage one shard's rows; returns num_rows_in, num_rows, quarantined, skipped and an example place by reason."""
+    """Stage one shard's rows; returns counts, examples of rejections, and new documents of forgotten authors."""
     summary = staging.read_json(task.staged("read", "json"))
     if summary is not None:
         return summary
@@ -173,7 +172,9 @@ def read_shard(task: ShardTask) -> dict[str, Any]:
 
 
 def _read_units(task: ShardTask, staged: _Staged) -> None:
-    builder = RowBuilder(task.corpus, task.key, tombstones.read_in_worker(task.partition.root, task.deleted))
+    known = task.partition.root, task.deleted
+    authors = gone_authors.read_in_worker(*known, task.key)
+    builder = RowBuilder(task.corpus, task.key, tombstones.read_in_worker(*known), authors)
     for number, unit in enumerate(task.units):
         spec = task.corpus.inputs[unit.input_index]
         check_identity(unit)
@@ -184,8 +185,9 @@ def _read_units(task: ShardTask, staged: _Staged) -> None:
             else:
                 staged.add(row, number, place)
         check_identity(unit)
-        staged.masked += [(number, place) for place in builder.masked]
+        staged.masked += [(number, *each) for each in builder.masked]
         builder.masked.clear()
+    staged.of_authors = sorted({tombstones.digest_of_id(doc_id).hex() for doc_id in builder.of_authors})
 
 
 def resolve_bucket(task: BucketTask) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Stage `prepare`: the files of a recipe's inputs become one partition of the corpus table.
 
 1. Look: list the files, cut them into units, gather the units into shards (survey.py).
-2. Read: each shard is normalised, identified and filtered into staged rows (phases.read_shard).
+2. Read: each shard is normalised, identified and filtered into staged rows (phases.read_shard). Where a forgotten
+   author has written something new, its id becomes a tombstone, and all is read again.
 3. Resolve: repeated ids over the whole partition, then repeated texts among the rows that stay.
 4. Write: each shard without its repeats, its quarantined rows before it (phases.write_shard). A
    shard's name holds a digest of its units and its repeats, so one that is finished stays.
@@ -19,7 +20,7 @@ from collections import Counter
 from typing import Any
 
 from theta_ray.config import Config
-from theta_ray.corpus import authors, staging
+from theta_ray.corpus import authors, staging, tombstones
 from theta_ray.corpus.damage import check_balance, check_damage, told, total
 from theta_ray.corpus.drift import drift
 from theta_ray.corpus.duplicates import num_buckets
@@ -34,6 +35,7 @@ from theta_ray.corpus.phases import (
     write_shard,
 )
 from theta_ray.corpus.survey import Survey, look
+from theta_ray.corpus.tombstones import Tombstones
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit
 from theta_ray.privacy import publishable
@@ -119,6 +121,10 @@ def _make(config: Config, found: Survey, lease: Lease, phases: Phases) -> RunCar
     with cluster(config.resources):
         with phases.measure("read"):
             summaries = executor.map(read_shard, shards)
+        if new := {bytes.fromhex(digest) for summary in summaries for digest in summary.get("of_authors", ())}:
+            # answers to them, in any shard of any night, must find their ids
+            tombstones.add(config.root, Tombstones.of_digests(new))
+            return _make(config, look(config, partition.date), lease, phases)
         check_damage(partition.path, summaries, corpus.max_damaged_share)
         for line in drift(summary["columns"] for summary in summaries):
             logger.warning("prepare: %s", line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from theta_ray.corpus.references import without_references
 from theta_ray.corpus.text import HASHTAGS, storable, text_hash
 from theta_ray.corpus.values import SURROGATE, stored_id
 from theta_ray.schemas import CORPUS
+from theta_ray.store import digest_of
 
 # Where a row came from, kept until the rows that repeat others are turned away.
 STAGED = pa.schema([*CORPUS, pa.field("unit", pa.int32()), pa.field("place", pa.int64())])
@@ -27,6 +29,7 @@ MAX_SHRINK = 16
 BATCH_TEXTS, BATCH_CHARS = 256, 2**20
 # Twitter allows about fifty; of a damaged or hostile list the first ones are kept.
 MAX_MENTIONS = 1000
+REFERENCES = attrgetter("context_id", "parent_id", "parent_author", "mention_ids", "links")
 CorpusRow = tuple[Any, ...]
 TEXT = CORPUS.names.index("text")
 LISTS = tuple(place for place, field in enumerate(CORPUS) if pa.types.is_list(field.type))
@@ -37,13 +40,18 @@ class RowBuilder:
     """One recipe's rules; turns documents into rows, in the order of the corpus columns.
 
     Ids in `deleted` are turned away before anything else, so that no other reason repeats them; reposts of such a
-    document are copies of it and go with it, and whoever else refers to it does so no longer (references.py).
+    document are copies of it and go with it, and whoever else refers to it does so no longer (references.py). The same
+    holds for all documents of `authors`.
     """
 
-    def __init__(self, corpus: Corpus, key: bytes | None, deleted: Container[str] = ()) -> None:
-        self._corpus, self._key, self._deleted = corpus, key, deleted
-        self.masked: list[int] = []
-        """Places of what refers to a deleted document no longer."""
+    def __init__(
+        self, corpus: Corpus, key: bytes | None, deleted: Container[str] = (), authors: Container[str] = ()
+    ) -> None:
+        self._corpus, self._key, self._deleted, self._authors = corpus, key, deleted, authors
+        self.masked: list[tuple[int, str]] = []
+        """Places of what refers to a deleted document or author no longer, and a digest of what it refers to still."""
+        self.of_authors: list[str] = []
+        """Ids of documents of `authors` that are not in `deleted`."""
         self._normalize = normalizer(corpus.normalize)
         self._find_tags = HASHTAGS[corpus.hashtags]
         self._keep = frozenset(corpus.keep_languages)
@@ -61,12 +69,19 @@ class RowBuilder:
         return next(self.build_all([document], source))[1]
 
     def _without_deleted(self, item: Document | Rejected) -> Document | Rejected:
-        if not self._deleted:
+        if not self._deleted and not self._authors:
             return item
-        found = without_references(item, self._deleted, self._key)
-        if found is not item and not (isinstance(found, Rejected) and found.reason == "deleted_id"):
-            self.masked.append(item.place)
+        found = without_references(item, self._deleted, self._authors, self._key)
+        if isinstance(found, Rejected) and found.reason == "deleted_id":
+            if isinstance(item, Document) and item.author in self._authors:
+                self._learn(stored_id(item.doc_id))
+        elif found is not item:
+            self.masked.append((item.place, digest_of(ascii(REFERENCES(found) if isinstance(found, Document) else ()))))
         return found
+
+    def _learn(self, doc_id: str) -> None:
+        if doc_id not in self._deleted:
+            self.of_authors.append(doc_id)
 
     def _check(self, document: Document | Rejected) -> Document | Rejected:
         """The document, or why it is turned away before its text is normalised."""

@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 from theta_ray.config import Config, Corpus
-from theta_ray.corpus import authors, tombstones
+from theta_ray.corpus import authors, gone_authors, tombstones
 from theta_ray.corpus.document import Document, Unit
 from theta_ray.corpus.estimate import sample
 from theta_ray.corpus.listing import File, check_places, list_files, to_shards
-from theta_ray.corpus.references import ID_COLUMNS, named_ids
+from theta_ray.corpus.readers import has_authors
+from theta_ray.corpus.references import AUTHOR_COLUMNS, ID_COLUMNS, named_authors, named_ids
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.runcard import versions
 from theta_ray.schemas import CORPUS, QUARANTINE
@@ -128,22 +131,29 @@ def look(config: Config, day: str) -> Survey:
 
     Raises:
         ConfigError: no key for pseudonyms, or inputs and root lie within each other.
-        InputError: an input has no file, or may not be listed.
+        InputError: an input has no file, or may not be listed; or authors were forgotten under other keys only.
     """
     corpus, partition = config.recipe.corpus, partition_of(config, day)
     files = list_files(corpus, day)
     check_places(corpus, files, config.root, day)
-    manifest, deleted = read_manifest(partition), tombstones.identify(config.root)
-    holds_deleted = manifest is not None and deleted != manifest["tombstones"] and _holds_deleted(partition, manifest)
+    manifest, deleted, key = read_manifest(partition), tombstones.identify(config.root), authors.read_key(corpus)
+    if any(has_authors(spec) for spec in corpus.inputs):
+        gone_authors.check_key(config.root, key)
+    is_older = manifest is not None and deleted != manifest["tombstones"]
+    holds_deleted = manifest is not None and is_older and _holds_deleted(partition, manifest, key)
     return Survey(corpus, partition, files, manifest, deleted, holds_deleted)
 
 
-def _holds_deleted(partition: Partition, manifest: dict[str, Any]) -> bool:
-    """Whether a committed version holds a deleted id, or refers to one; its ids are read batch by batch."""
-    gone = tombstones.read(partition.root)
-    rejects = replace(partition, table="quarantine")
-    tables = [(open_table(partition.path, manifest["version"], schema=CORPUS), [*ID_COLUMNS, "links"])]
+def _holds_deleted(partition: Partition, manifest: dict[str, Any], key: bytes | None) -> bool:
+    """Whether a committed version holds a deleted id or author, or refers to one; its ids are read batch by batch."""
+    gone, people = tombstones.read(partition.root), gone_authors.read(partition.root, key)
+    rejects, of_people = replace(partition, table="quarantine"), AUTHOR_COLUMNS if people else ()
+    tables = [(open_table(partition.path, manifest["version"], schema=CORPUS), [*ID_COLUMNS, *of_people, "links"])]
     if read_manifest(rejects) is not None:
         tables.append((open_table(rejects.path, schema=QUARANTINE), ["detail"]))
     batches = (batch for table, columns in tables for batch in table.to_batches(columns=columns))
-    return any(gone.matches(named_ids(batch)).any() for batch in batches)
+    return any(gone.matches(named_ids(each)).any() or _names_any_of(people, each) for each in batches)
+
+
+def _names_any_of(people: gone_authors.GoneAuthors, rows: pa.RecordBatch) -> bool:
+    return bool(people) and bool(people.matches(named_authors(rows)).any())

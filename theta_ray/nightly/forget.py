@@ -1,6 +1,7 @@
-"""Stage `forget`: deleted documents leave every table, every version and every object below the root.
+"""Stage `forget`: deleted documents and forgotten authors leave every table, version and object below the root.
 
-1. Their ids become a tombstone: an object of digests that is created once and wins forever (corpus/tombstones.py).
+1. Their ids become a tombstone: an object of digests that is created once and wins forever (corpus/tombstones.py,
+   gone_authors.py); with an author all documents of that author, wherever they are (forget_authors.py).
 2. Every object with ids is searched, on the cluster, whatever recipe made it (forget_scan.py).
 3. Adapters that were trained on such documents are marked; no table brings a document back out of a model.
 4. Each day that holds some, or was made from what does (forget_places.py), is made again by the stages that made it: a
@@ -21,20 +22,22 @@ from typing import Any
 
 from theta_ray.clean_up import MARKS, partitions_below
 from theta_ray.config import Config
-from theta_ray.corpus import staging, tombstones
-from theta_ray.corpus.tombstones import DIGEST_BYTES, DIGESTS, FOLDER, Tombstones
+from theta_ray.corpus import gone_authors, staging, tombstones
+from theta_ray.corpus.tombstones import Tombstones
 from theta_ray.encoder.gone_texts import drop_gone
 from theta_ray.errors import InputError
 from theta_ray.manifest import read_manifest
 from theta_ray.nightly import compliance, verify
+from theta_ray.nightly.forget_authors import find_documents
 from theta_ray.nightly.forget_day import Removed, bring_up_to_date, publish_again, raw_files, remove_all, remove_old
 from theta_ray.nightly.forget_places import find_affected, has_inputs, inputs_of, stages_of
 from theta_ray.nightly.forget_report import DELETIONS, Finding, find_report, save_finding, save_report
-from theta_ray.nightly.forget_scan import Held, scan
+from theta_ray.nightly.forget_request import Request, read_request
+from theta_ray.nightly.forget_scan import Gone, Held, scan
 from theta_ray.objects import join
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard
 from theta_ray.runtime import cluster
-from theta_ray.store import Partition, canonical_json, create_same, digest_of
+from theta_ray.store import Partition, canonical_json, create_same
 from theta_ray.tasks import Executor
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,8 @@ class Search:
     """By partition and object."""
     affected: set[Partition]
     """These partitions, and all that was made from them."""
+    written: Tombstones
+    """Ids of documents that forgotten authors have written."""
 
     def of_newest(self, partition: Partition) -> Held:
         """What the newest version of a partition holds."""
@@ -57,19 +62,22 @@ class Search:
         return sum((held for name, held in self.held.get(partition, {}).items() if name in names), Held())
 
     def digests(self) -> frozenset[bytes]:
-        """Of all deleted ids that are anywhere."""
+        """Of all deleted ids of documents that are anywhere."""
         return frozenset().union(*(held.digests for objects in self.held.values() for held in objects.values()))
+
+    def authors(self) -> frozenset[bytes]:
+        """Of all forgotten authors who are anywhere."""
+        return frozenset().union(*(held.authors for objects in self.held.values() for held in objects.values()))
 
 
 def plan(config: Config, day: str) -> Plan:
     """What would be removed, by a search in this process; the ids become no tombstone yet."""
     if config.recipe.forget.verify:
         return verify.plan(config, day)
-    asked = _asked(config)
-    deleted = asked if not config.recipe.forget.ids else asked.with_those(tombstones.read(config.root))
+    request = read_request(config)
     alone = Executor(STAGE, config.resources.model_copy(update={"executor": "local"}), lambda: None)
-    found = _search(config, deleted, alone)
-    figures = {"requested": len(asked), "found": len(found.digests()), "partitions": len(found.affected)}
+    found = _search(config, request, alone)
+    figures = {**_asked(request), "found": len(found.digests()), "partitions": len(found.affected)}
     days = sorted({each.date for each in found.affected})
     reasons = [f"{each.table}/{each.fingerprint} {each.date}" for each in sorted(found.affected, key=_by_day)]
     status = f"would run for {', '.join(days)}" if days else "nothing to do"
@@ -88,20 +96,20 @@ def run(config: Config, day: str) -> RunCard:
         return verify.run(config, day)
     phases = Phases()
     with phases.measure("read ids"):
-        asked = _asked(config)
-        request = _keep(config, asked)
+        request = read_request(config)
+        request.keep(config.root)
     with cluster(config.resources):
         executor = Executor(STAGE, config.resources, lambda: None)
         with phases.measure("search"):
-            deleted = tombstones.read(config.root)
-            found = _search(config, deleted, executor)
-        number, finding = find_report(config.root, request)
+            found = _search(config, request, executor)
+            tombstones.add(config.root, found.written.without(tombstones.read(config.root)))
+        number, finding = find_report(config.root, request.name)
         if not found.affected and finding is None and number > 1:
-            return _card(config, day, (request, number - 1), {"requested": len(asked)}, status="nothing to do")
+            return _card(config, day, (request.name, number - 1), _asked(request), status="nothing to do")
         if finding is None:
-            finding = _finding(found, asked)
-            save_finding(config.root, request, number, finding)
-        adapters = _mark_adapters(config, found, request)
+            finding = _finding(found, request)
+            save_finding(config.root, request.name, number, finding)
+        adapters = _mark_adapters(config, found, request.name)
         removed, remaining = Removed(), list[Partition]()
         with phases.measure("days"):
             for each in sorted({partition.date for partition in found.affected}):
@@ -116,52 +124,40 @@ def run(config: Config, day: str) -> RunCard:
     told = {"adapters": adapters, "raw_files": raw, "remaining": [each.path for each in remaining]}
     if remaining:
         raise _told(remaining)  # without a report: the run that ends it writes one
-    save_report(config.root, request, number, {**finding.facts(), **removed.facts(), **told})
-    card = _card(config, day, (request, number), {**figures, "raw_files_that_hold_them": len(raw)})
+    save_report(config.root, request.name, number, {**finding.facts(), **removed.facts(), **told})
+    card = _card(config, day, (request.name, number), {**figures, "raw_files_that_hold_them": len(raw)})
     card.seconds = phases.seconds
     for file in raw:
         logger.warning("forget: %s still holds deleted documents; inputs are not touched", file)
     return card
 
 
-def _asked(config: Config) -> Tombstones:
-    """The ids of the recipe's lists; all that were deleted ever where it names none."""
-    named = config.recipe.forget.ids
-    if named is None:
-        known = tombstones.read(config.root)
-        if not len(known):
-            raise InputError(f"{join(config.root, FOLDER)}: holds no ids; name a list with --set forget.ids=FILE")
-        return known
-    found = Tombstones()
-    for uri in (named,) if isinstance(named, str) else named:
-        found = found.with_those(tombstones.read_list(uri))
-    return found
+def _asked(request: Request) -> dict[str, Any]:
+    authors = {"authors_requested": len(request.forms)} if request.forms else {}
+    return {"requested": len(request.documents), **authors}
 
 
-def _keep(config: Config, asked: Tombstones) -> str:
-    """Create the tombstone; what the request is known by."""
-    data = asked.digests.tobytes()
-    assert len(data) == len(asked) * DIGEST_BYTES, "digests have one width"
-    request = digest_of(data.hex())
-    if config.recipe.forget.ids is not None and len(asked):
-        create_same(join(config.root, FOLDER, f"forget-{request}{DIGESTS}"), data)
-    return request
-
-
-def _search(config: Config, deleted: Tombstones, executor: Executor) -> Search:
+def _search(config: Config, request: Request, executor: Executor) -> Search:
+    """Look for all that was ever deleted, what the request asks for included; changes nothing."""
+    known = gone_authors.read(config.root, request.authors.key)
+    authors = known.with_those(request.authors.digests)
     partitions = list(partitions_below(config.root))
-    held = scan(partitions, deleted, executor)
-    return Search(held, find_affected(partitions, held.keys()))
+    written = find_documents(config, partitions, authors, executor) if authors else Tombstones()
+    deleted = tombstones.read(config.root).with_those(request.documents).with_those(written)
+    held = scan(partitions, Gone(deleted, authors), executor)
+    return Search(held, find_affected(partitions, held.keys()), written)
 
 
-def _finding(found: Search, asked: Tombstones) -> Finding:
+def _finding(found: Search, request: Request) -> Finding:
     rows, references = dict[str, int](), dict[str, int]()
     for partition in found.held:
         held = found.of_newest(partition)
         rows[partition.table] = rows.get(partition.table, 0) + held.rows
         references[partition.table] = references.get(partition.table, 0) + held.references
-    of_request = int(asked.has_digests(sorted(found.digests())).sum())
-    return Finding(len(asked), of_request, tuple(sorted({p.date for p in found.affected})), rows, references)
+    of_request = int(request.documents.has_digests(sorted(found.digests())).sum())
+    days = tuple(sorted({each.date for each in found.affected}))
+    people = len(request.forms), request.num_authors_among(found.authors())
+    return Finding(len(request.documents), of_request, days, rows, references, *people, len(found.written))
 
 
 def _mark_adapters(config: Config, found: Search, request: str) -> list[dict[str, Any]]:

@@ -30,7 +30,12 @@ class Finding:
     rows: dict[str, int]
     """Rows of deleted documents in the newest versions, by table."""
     references: dict[str, int]
-    """Other values there that named one, by table."""
+    """Other values there that named one, or an author, by table."""
+    num_authors_requested: int = 0
+    num_authors_found: int = 0
+    """Of these, those whom any object named."""
+    num_documents_of_authors: int = 0
+    """Documents that forgotten authors had written."""
 
     def facts(self) -> dict[str, Any]:
         """As JSON values."""
@@ -41,6 +46,9 @@ class Finding:
         return {
             "requested": self.num_requested,
             "found": self.num_found,
+            **({"authors_requested": self.num_authors_requested} if self.num_authors_requested else {}),
+            **({"authors_found": self.num_authors_found} if self.num_authors_requested else {}),
+            **({"documents_of_authors": self.num_documents_of_authors} if self.num_authors_requested else {}),
             "days": len(self.days),
             **{f"rows_of_{table}": count for table, count in sorted(self.rows.items()) if count},
             **{f"references_of_{table}": count for table, count in sorted(self.references.items()) if count},

@@ -11,15 +11,20 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from theta_ray.clean_up import Found, list_objects
 from theta_ray.config import Config
+from theta_ray.corpus.authors import pseudonym, read_key
 from theta_ray.corpus.bertweet import normalizer
-from theta_ray.corpus.tombstones import FOLDER, read_ids
+from theta_ray.corpus.id_lists import AUTHORS, read_ids
+from theta_ray.corpus.tombstones import FOLDER
 from theta_ray.errors import ConfigError, InputError, StageError
+from theta_ray.nightly.forget_request import files_of
 from theta_ray.nightly.verify_search import Needles, search_object
 from theta_ray.objects import access, join, open_filesystem, read_bytes
+from theta_ray.report.gather_network import NUM_DIGITS
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard
 from theta_ray.runtime import cluster
 from theta_ray.tasks import Executor
@@ -49,7 +54,7 @@ def run(config: Config, day: str) -> RunCard:
     """Search everything.
 
     Raises:
-        ConfigError: the recipe names neither ids nor texts.
+        ConfigError: the recipe names neither ids nor texts, or there is no key for the authors' pseudonyms.
         InputError: a list is missing or is none.
         StageError: something was found.
     """
@@ -86,9 +91,8 @@ def _itself(value: Needles) -> Needles:
 
 def _needles(config: Config) -> Needles:
     settings = config.recipe.forget
-    if settings.ids is None and settings.texts is None:
-        raise ConfigError("forget.verify: nothing to look for; add --set forget.ids=FILE, or forget.texts=FILE")
-    lists = (settings.ids,) if isinstance(settings.ids, str) else settings.ids or ()
+    if settings.ids is None and settings.author_ids is None and settings.texts is None:
+        raise ConfigError("forget.verify: nothing to look for; add --set forget.ids=FILE, .author_ids or .texts")
     texts = []
     if settings.texts is not None:
         try:
@@ -96,8 +100,22 @@ def _needles(config: Config) -> Needles:
         except (FileNotFoundError, UnicodeDecodeError) as error:
             raise InputError(f"{settings.texts}: no such file, or not UTF-8; give one text a line") from error
     normalize = normalizer(config.recipe.corpus.normalize)
-    ids = (doc_id for uri in lists for doc_id in read_ids(uri))
-    return Needles.of(ids, [text for text in texts if text.strip()], lambda plain: list(normalize(plain)))
+    authors = set(_names_of_authors(config))
+    words = {author for author in authors if not any(map(str.isdigit, author))}
+    ids = chain((each for uri in files_of(settings.ids) for each in read_ids(uri)), authors - words)
+    return Needles.of(ids, [text for text in texts if text.strip()], lambda plain: list(normalize(plain)), words)
+
+
+def _names_of_authors(config: Config) -> Iterator[str]:
+    """Ids of authors as the platform, as tables and as pages have them."""
+    lists = files_of(config.recipe.forget.author_ids)
+    key = read_key(config.recipe.corpus) if lists else None
+    for uri in lists:
+        for author in read_ids(uri, AUTHORS):
+            yield author
+            if key is not None:
+                yield pseudonym(key, author)
+                yield pseudonym(key, author)[:NUM_DIGITS]
 
 
 def _objects(root: str) -> Iterator[Found]:

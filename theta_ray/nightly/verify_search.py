@@ -7,7 +7,8 @@ deletes: it knows no table and no column, only formats.
     all else   its bytes, a piece at a time
 
 An id counts as a whole word; one of fewer than 6 characters as a whole cell or JSON string only, since such a word also
-means other things. A text counts wherever it stands, in any form that an object may write it in.
+means other things. So does a name without a digit, which also counts in quotes or alone in an element. A text counts
+wherever it stands, in any form that an object may write it in.
 """
 
 from __future__ import annotations
@@ -49,11 +50,18 @@ class Needles:
     """Needles without a word, such as one emoji."""
 
     @classmethod
-    def of(cls, ids: Iterable[str], texts: Iterable[str], normalize: Callable[[list[str]], list[str]]) -> Needles:
-        """Needles of ids and texts; `normalize` makes a text what the corpus stores."""
-        ids, whole = set(ids), set[str]()
+    def of(
+        cls,
+        ids: Iterable[str],
+        texts: Iterable[str],
+        normalize: Callable[[list[str]], list[str]],
+        names: Iterable[str] = (),
+    ) -> Needles:
+        """Needles of ids, texts and names that are words; `normalize` makes a text what the corpus stores."""
+        ids, whole = set(ids), set(names)
         found: defaultdict[str, set[tuple[str, bool]]] = defaultdict(set)
         needles = {(text, False) for text in forms_of(list(texts), normalize)}
+        needles |= {(form.format(html.escape(name)), False) for name in whole for form in ('"{}"', ">{}<")}
         for doc_id in ids:
             if len(doc_id) < MIN_ID_CHARS:
                 whole.add(doc_id)
