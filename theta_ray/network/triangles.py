@@ -69,8 +69,8 @@ def count_triangles(pairs: Dyads) -> Triangles:
     at_node = np.zeros(pairs.num_nodes, np.int64)
     by_kinds = np.zeros(64, np.int64)
     before, four = ordered.kind * np.int8(16), ordered.kind * np.int8(4)
-    # of the same node
-    later: Places = ordered.starts[1:][ordered.low] - np.arange(1, len(ordered.low) + 1, dtype=np.int32)
+    later = ordered.starts[1:][ordered.low]  # of the same node
+    later -= np.arange(1, len(later) + 1, dtype=np.int32)
     is_hub = ordered.high >= ordered.first_hub
     for chosen, lookup in ((is_hub, _hub_kinds(ordered)), (~is_hub, _searched_kinds(ordered))):
         for first, counts in _blocks(np.flatnonzero(chosen & (later > 0)).astype(np.int32), later):
