@@ -39,6 +39,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Everything is let go of at the end."""
+    gc.unfreeze()
+
+
 @dataclass(frozen=True)
 class S3:
     """A running S3 server; the AWS_* variables of the session name it."""

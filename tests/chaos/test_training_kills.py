@@ -90,6 +90,7 @@ def test_a_killed_driver_goes_on_to_the_same_weights(
     assert job.result() == undisturbed
 
 
+@pytest.mark.ray  # a cluster of its own
 def test_training_goes_on_without_a_killed_worker(
     bert: Path, tmp_path: Path, undisturbed: tuple[list[float], bytes]
 ) -> None:
