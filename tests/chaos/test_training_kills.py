@@ -19,7 +19,7 @@ from tests.chaos.jobs import REPOSITORY
 from tests.corpora import DAY
 from tests.tuned import tuning_config
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.ray]  # a cluster of its own
 SECONDS_TO_WAIT = 240.0
 NUM_STEPS = 12
 
@@ -90,7 +90,6 @@ def test_a_killed_driver_goes_on_to_the_same_weights(
     assert job.result() == undisturbed
 
 
-@pytest.mark.ray  # a cluster of its own
 def test_training_goes_on_without_a_killed_worker(
     bert: Path, tmp_path: Path, undisturbed: tuple[list[float], bytes]
 ) -> None:
