@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.networks import network_config, statistics_of, tables_of
+from tests.corpora import DAY
+from tests.networks import Row, network_config, statistics_of, tables_of
 from tests.unit.test_analyze_network import row
 from tests.unit.test_windows import EVENTS, Events, timeline_of
-from theta_ray.network import windows
+from theta_ray.corpus import prepare
+from theta_ray.errors import ConfigError
+from theta_ray.network import analyze_network, windows
 from theta_ray.network.co_action_test import CoActionTest
 from theta_ray.network.episodes import DEFINITIONS, episode_statistics, episodes
 from theta_ray.network.windows import Timeline, coordinated
@@ -142,7 +145,7 @@ def test_a_story_that_all_share_at_once_is_no_episode_and_three_who_go_on_togeth
     assert said["episode_day_share"] == 1
 
 
-def shares(num_bots: int) -> list[dict[str, object]]:
+def shares(num_bots: int) -> list[Row]:
     """Forty accounts that share thirty objects over a day each, and bots that share ten of these in the same second."""
     rng = np.random.default_rng(3)
     rows = []
@@ -171,6 +174,24 @@ def test_bots_are_the_backbone_of_ties_within_a_window_and_chance_has_no_episode
     assert rows["transitivity"]["num_nulls"] == rows["num_edges"]["num_nulls"] == 19
     # the bots meet each other instead of many others
     assert rows["num_edges"]["z"] < -2
+
+
+def test_the_plan_counts_the_pairs_within_the_window_and_refuses_what_the_run_would_refuse(tmp_path: Path) -> None:
+    rules: dict[str, object] = {"weight": "count", "window_seconds": 60}
+    rows = [row("p1", "ann"), *shares(4)]
+    rows += [{**rows[-1], "id": "r9998", "author": "late", "time": "2036-01-01T00:00:00Z"}]
+    config = network_config(tmp_path, rows, {"graphs": ["co_repost"], "projection": rules})
+    prepare.run(config, DAY)
+    figures = analyze_network.plan(config, DAY).steps[-1].figures
+    # the bots with each other ten times, and some others
+    pairs = int(figures["co_repost: pairs"].split()[0])
+    assert 10 * comb(4, 2) <= pairs < 300
+    assert figures["co_repost: events without a time"].startswith("1 of")
+    poor = network_config(tmp_path, rows, {"graphs": ["co_repost"], "projection": {**rules, "max_pairs": pairs - 1}})
+    refused = analyze_network.plan(poor, DAY).steps[-1].figures["co_repost: refused"]
+    assert refused.startswith(f"co_repost: {pairs} pairs of events are within 60 seconds of each other")
+    with pytest.raises(ConfigError, match=f"{pairs} pairs of events are within 60 seconds"):
+        analyze_network.run(poor, DAY)
 
 
 def test_without_bots_nothing_within_a_window_is_more_than_chance(tmp_path: Path) -> None:

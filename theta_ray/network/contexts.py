@@ -139,15 +139,24 @@ def timeline(task: GraphTask) -> tuple[pa.Array, Timeline]:
     names, actor, events = _events(task)
     context, times = events["context"].to_numpy(), events["created_at"].to_numpy()
     found = Timeline.of(len(names), sum(task.contexts), actor, context, times)
-    rules = task.job.settings.projection
+    pairs_within(task.graph, found, task.job.settings.projection)
+    return names, found
+
+
+def pairs_within(graph: str, events: Timeline, rules: Rules) -> int:
+    """Pairs of events within the window: what ties within a window cost, and each of their random graphs once more.
+
+    Raises:
+        ConfigError: more than the recipe allows.
+    """
     assert rules.window_seconds is not None, "only then there is a timeline"
-    pairs = found.num_pairs(rules.window_seconds)
+    pairs = events.num_pairs(rules.window_seconds)
     if pairs > rules.max_pairs:
         raise ConfigError(
-            f"{task.graph}: {pairs:,} pairs of events are within {rules.window_seconds:g} seconds of each other, over "
+            f"{graph}: {pairs:,} pairs of events are within {rules.window_seconds:g} seconds of each other, over "
             f"the budget of {rules.max_pairs:,}; choose a shorter window_seconds or more max_pairs"
         )
-    return names, found
+    return pairs
 
 
 def _events(task: GraphTask) -> tuple[pa.Array, NDArray[np.int64], pa.Table]:

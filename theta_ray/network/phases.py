@@ -99,8 +99,9 @@ def price_graphs(job: NetworkJob, counted: Counted) -> dict[str, Price]:
     for graph in job.settings.projected:
         sizes = histogram(counted.contexts, graph)
         prices[graph] = priced(sizes, counted.totals["num_authors"], job.settings.projection)
-        figures = ", ".join(f"{name} {value}" for name, value in prices[graph].figures().items())
-        logger.info("%s: %s", graph, figures)
+        if job.settings.projection.window_seconds is None:  # those within a window are counted with their times
+            figures = ", ".join(f"{name} {value}" for name, value in prices[graph].figures().items())
+            logger.info("%s: %s", graph, figures)
     return prices
 
 
