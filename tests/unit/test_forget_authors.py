@@ -25,13 +25,13 @@ from theta_ray.config import Config
 from theta_ray.corpus import prepare
 from theta_ray.corpus.authors import KEY_VARIABLE, pseudonym
 from theta_ray.corpus.survey import partition_of
+from theta_ray.corpus.tombstones import digest_of_id
 from theta_ray.errors import InputError, StageError
 from theta_ray.manifest import read_manifest
-from theta_ray.network import analyze_network
-from theta_ray.nightly import forget
+from theta_ray.nightly import forget, refresh
 
 KEY, GONE = "k" * 32, account_of(4)
-NEXT = "2026-01-03"
+NEXT, EIGHTS = "2026-01-03", [range(start, start + 8) for start in range(0, 32, 8)]
 MASKED = ("context_id", "parent_id", "parent_author_id", "mention_ids", "links")
 
 
@@ -70,7 +70,7 @@ def names_of(author: str) -> set[str]:
 
 def a_later_day(folder: Path) -> set[str]:
     """New documents of the author, answers to them that do not say whose they are, and others; ids of the first."""
-    records = records_of(2 if len(DAYS) > 2 else 0, 32)
+    records = records_of(0, 32)
     for number, record in enumerate(records):
         record["id"], record["thread"] = id_of(5, number), id_of(5, number - number % 8)
         record["parent"] = None if number % 8 == 0 else id_of(5, number - 1)
@@ -124,16 +124,16 @@ def test_an_author_leaves_every_object_and_nothing_of_theirs_comes_back(tmp_path
     assert forget.run(config, DAYS[0]).status == "nothing to do"
 
     late = a_later_day(tmp_path)
-    analyze_network.run(plain, NEXT)
+    refresh.run(plain, NEXT)
     assert holding(tmp_path / "root", names_of(GONE) | gone | texts | late) == []
     rows, manifest = rows_of(partition_of(plain, NEXT)).to_pylist(), read_manifest(partition_of(plain, NEXT))
     assert manifest is not None
     assert manifest["quarantined"] == {"deleted_id": len(late)}
     assert len(rows) == 32 - len(late)
-    threads = [{row["context_id"] for row in rows if int(row["doc_id"]) % 10_000 // 8 == first} for first in range(4)]
-    assert prepare.run(plain, NEXT).status == "nothing to do"
+    threads = [{row["context_id"] for row in rows if int(row["doc_id"]) - int(id_of(5, 0)) in each} for each in EIGHTS]
+    assert [len(names) for names in threads] == [1, 1, 1, 1]
+    assert refresh.run(plain, NEXT).status == "nothing to do"
     verifying = with_network(config_of(tmp_path, bert, **asking(tmp_path, GONE, verify=True)))
-    assert all(len(each) <= 2 for each in threads)
     assert forget.run(verifying, DAYS[0]).status == "verified"
 
 
@@ -201,8 +201,6 @@ def test_another_key_cannot_bring_an_author_back_in_silence(tmp_path: Path, monk
 
 def test_what_is_stored_of_a_request_hides_whom_it_names(tmp_path: Path) -> None:
     """Ids can be counted through, so digests of ids alone would name them."""
-    from theta_ray.corpus.tombstones import digest_of_id
-
     write_days(tmp_path, [records_of(0, 64)])
     config = small_config(tmp_path, **asking(tmp_path, GONE))
     prepare.run(config, DAYS[0])
