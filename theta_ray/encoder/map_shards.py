@@ -37,9 +37,12 @@ def map_shards(job: EmbedJob, tasks: list[ShardTask], resources: Resources) -> I
     if not tasks:
         return
     with Progress("embed", len(tasks)) as progress:
-        receipts = _locally(job, tasks) if resources.executor == "local" else _on_ray(job, tasks, resources)
-        for receipt in receipts:
-            progress.waiting_for = "shards on the actors"
+        is_local = resources.executor == "local"
+        if is_local:
+            progress.waiting_for = "this process, which makes one shard after another"
+        for receipt in _locally(job, tasks) if is_local else _on_ray(job, tasks, resources):
+            if not is_local:
+                progress.waiting_for = "shards on the actors"
             progress.advance(receipt["record"]["num_rows"])
             if receipt["made"]:
                 COUNTS.observe("theta_shard_seconds", sum(receipt["seconds"].values()), stage="embed")
