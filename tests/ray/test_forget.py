@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.forgotten import DAYS, id_of, records_of, small_config, write_days
+from tests.forgotten import DAYS, account_of, id_of, records_of, small_config, write_days
 from theta_ray.corpus import prepare
 from theta_ray.corpus.authors import KEY_VARIABLE
 from theta_ray.corpus.survey import partition_of
@@ -22,7 +23,9 @@ def test_a_cluster_forgets_and_searches_as_one_process_does(tmp_path: Path, monk
     monkeypatch.setenv(KEY_VARIABLE, "k" * 32)
     write_days(tmp_path, [records_of(0, 64)])
     (tmp_path / "ids.txt").write_text(f"{id_of(0, 0)}\n{id_of(0, 9)}\n")
-    local = small_config(tmp_path, ids=str(tmp_path / "ids.txt"))
+    (tmp_path / "authors.txt").write_text(f"{account_of(4)}\n")
+    lists: dict[str, Any] = {"ids": str(tmp_path / "ids.txt"), "author_ids": str(tmp_path / "authors.txt")}
+    local = small_config(tmp_path, **lists)
     prepare.run(local, DAYS[0])
     shutil.copytree(tmp_path / "root", tmp_path / "copy")
     changes = {
@@ -30,7 +33,7 @@ def test_a_cluster_forgets_and_searches_as_one_process_does(tmp_path: Path, monk
         "root": str(tmp_path / "copy"),
     }
     on_ray = local.model_copy(update=changes)
-    verifying = small_config(tmp_path, ids=str(tmp_path / "ids.txt"), verify=True).model_copy(update=changes)
+    verifying = small_config(tmp_path, **lists, verify=True).model_copy(update=changes)
     with pytest.raises(StageError, match="hold what was to be forgotten"):
         forget.run(verifying, DAYS[0])
     cards = [forget.run(config, DAYS[0]) for config in (local, on_ray)]
