@@ -52,7 +52,10 @@ class Shown(Protocol):
 
 
 class Stage(Protocol):
-    """What a job needs of a stage module; one with `default_day(config)` chooses the day where none is given."""
+    """What a job needs of a stage module.
+
+    Where no day is given, `default_day(config)` chooses it if there is one, and `planned_day(config)` that of a plan.
+    """
 
     def plan(self, config: Config, day: str) -> Plan:
         """What would run, without starting anything."""
@@ -156,7 +159,7 @@ def leave_at_once(name: str, code: int) -> NoReturn:
 
 
 def _plan_or_run(stage: Stage, options: argparse.Namespace) -> int:
-    config, day = read_options(options, getattr(stage, "default_day", today))
+    config, day = read_options(options, getattr(stage, "planned_day" if options.plan else "default_day", today))
     if options.plan:
         sys.stdout.write(stage.plan(config, day).page())
         return 0

@@ -53,7 +53,7 @@ def test_a_night_takes_the_same_over_on_the_cluster_as_in_one_process(tmp_path: 
         config = make_config(path, str(tmp_path / name), bert, resources=resources, corpus={"shard_bytes": 4000})
         cards = [embed.run(config, day) for day in (DAY, "2026-02-01")]
         manifests.append([read_manifest(make_job(config, day).embeddings) for day in (DAY, "2026-02-01")])
-        assert cards[1].figures["texts_of_earlier_nights"] > 100
+        assert cards[1].figures["texts_taken_over"] > 100
         assert cards[1].figures["shards_of_known_texts"] > 0
         assert cards[1].figures["shards_made_by_this_run"] > 0
     assert None not in manifests[0]

@@ -90,8 +90,10 @@ def test_a_day_that_has_changed_is_fitted_again_and_says_why(tmp_path: Path, min
 def test_a_run_that_is_repeated_does_nothing_and_another_mode_makes_a_version(tmp_path: Path, bert: Path) -> None:
     config = topic_config(tmp_path, bert, {day: texts_of(ALL, 200, seed=int(day[-1])) for day in DAYS[:2]})
     _run(config, *DAYS[:2])
+    before = {path: path.stat().st_mtime_ns for path in Path(config.root).rglob("*")}
     (again,) = _run(config, DAYS[1])
     assert again.status == "nothing to do"
+    assert {path: path.stat().st_mtime_ns for path in Path(config.root).rglob("*")} == before  # not even a lease
     settings = config.recipe.cluster
     assert settings is not None
     recipe = config.recipe.model_copy(update={"cluster": settings.model_copy(update={"mode": "fit"})})

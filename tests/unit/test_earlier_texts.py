@@ -98,11 +98,17 @@ def test_a_retweet_has_the_vector_that_the_night_before_stored(
         assert np.abs(read_vectors(mine) - read_vectors(other)).max() < 1e-5
     assert card.figures["embedded"] == 90
     assert card.figures["texts_embedded_by_this_run"] == 30
-    saved = card.figures["tokens_saved_by_earlier_nights"]
+    saved = card.figures["tokens_taken_over"]
     assert saved > 0.3 * alone_card.figures["tokens"]
     assert card.figures["tokens_embedded_by_this_run"] == card.figures["tokens"] < alone_card.figures["tokens"]
-    assert card.figures["share_saved_by_earlier_nights"] == round(saved / (saved + card.figures["tokens"]), 4)
-    assert "earlier_nights" not in alone_card.figures
+    for figures in (card.figures, alone_card.figures):  # each document and each token is in one line
+        texts = figures["texts_embedded"] + figures.get("texts_taken_over", 0)
+        assert texts + figures["duplicates_collapsed"] == figures["documents_in"] == 90
+        of_lines = figures["tokens"] + figures.get("tokens_taken_over", 0) + figures["tokens_saved_by_dedup"]
+        assert of_lines == sum(mine["num_tokens"].to_pylist())
+    assert card.figures["share_taken_over"] == round(saved / sum(mine["num_tokens"].to_pylist()), 4)
+    assert card.figures["texts_taken_over_by_this_run"] == card.figures["texts_taken_over"] > 0
+    assert not [name for name in alone_card.figures if "taken_over" in name or "carried" in name]
 
 
 def test_a_night_without_a_new_text_loads_no_model(nightly: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +144,7 @@ def test_two_percent_more_costs_three_percent_at_most(tmp_path: Path, bert: Path
     card = embed.run(config, day)
     more = card.figures
     assert more["embedded"] == 510
-    assert 0 < more["texts_embedded_by_this_run"] <= 0.03 * whole["distinct_texts"]
+    assert 0 < more["texts_embedded_by_this_run"] <= 0.03 * whole["texts_embedded"]
     assert 0 < more["tokens_embedded_by_this_run"] <= 0.03 * whole["tokens"]
     assert 0 < more["shards_made_by_this_run"] <= 0.03 * more["shards"]
     assert more["shards_carried_over"] == (0 if dated else 50)
@@ -164,8 +170,8 @@ def test_a_text_whose_vector_is_gone_is_embedded_again(nightly: Config, how: str
         write(path, "z", ["nothing of before"])
         embed.run(nightly, NIGHTS[0])
     card = embed.run(nightly, NIGHTS[1])
-    assert card.figures["texts_of_earlier_nights"] == 0
-    assert card.figures["texts_embedded_by_this_run"] == card.figures["distinct_texts"]
+    assert card.figures["texts_taken_over"] == card.figures["texts_taken_over_by_this_run"] == 0
+    assert card.figures["texts_embedded_by_this_run"] == card.figures["texts_embedded"] > 0
     assert card.figures["embedded"] == 90
     last = embed.run(nightly, NIGHTS[2])
     assert last.figures["texts_embedded_by_this_run"] == 0  # known again
@@ -213,7 +219,7 @@ def test_recipes_of_one_encoder_share_the_index_and_others_do_not(nightly: Confi
     assert list_versions(index(nightly, NIGHTS[0])) == [1, 2]
     assert embed.run(nightly, NIGHTS[0]).status == "nothing to do"
     narrow = make_config(inputs, nightly.root, bert, embed={"dim": 16}, corpus=SHARDS)
-    assert "earlier_nights" not in embed.run(narrow, NIGHTS[1]).figures
+    assert "texts_taken_over" not in embed.run(narrow, NIGHTS[1]).figures
 
 
 def test_nights_in_a_row_leave_few_lists(nightly: Config, tmp_path: Path) -> None:
@@ -222,7 +228,7 @@ def test_nights_in_a_row_leave_few_lists(nightly: Config, tmp_path: Path) -> Non
         day = f"2026-03-{number:02d}"
         write(tmp_path / "raw" / f"{day}.jsonl", day, make_texts(600, repeat_every=0)[30 * number : 30 * number + 40])
         cards.append(embed.run(nightly, day))
-    assert [card.figures.get("texts_of_earlier_nights", 0) for card in cards] == [0, *[10] * 4]
+    assert [card.figures.get("texts_taken_over", 0) for card in cards] == [0, *[10] * 4]
     manifest = read_manifest(index(nightly, "2026-03-05"))
     assert manifest is not None
     assert manifest["covers"] == {f"2026-03-{number:02d}": 1 for number in range(1, 5)}

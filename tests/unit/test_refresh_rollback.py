@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +63,32 @@ def test_without_a_date_it_is_the_store_s_yesterday_whatever_this_machine_s_cloc
         assert (code, line["date"]) == (0, TWO)
         found.add(Path(Publications(str(folder / "root"), "small").path(1)).read_bytes())
     assert len(found) == 1
+
+
+def test_a_plan_without_a_date_writes_nothing_and_says_whose_clock_it_goes_by(
+    options: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(folder: str) -> datetime:
+        raise AssertionError("this writes an object")
+
+    class Fixed(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2026, 1, 31, 23, 30, tzinfo=tz)
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(refresh, "store_now", never)
+    monkeypatch.setattr(refresh, "datetime", Fixed)
+    with pytest.raises(SystemExit) as left:
+        runtime.main(refresh, [*options, "--plan", "--set", "refresh.time_zone=Europe/Berlin"])
+    assert left.value.code == 0
+    assert f"dt={TWO}" in capsys.readouterr().out  # in Berlin it is February already
+    assert f"the plan is of {TWO}, yesterday by this machine's clock; a run goes by the store's" in caplog.text
+    assert not (tmp_path / "root").exists()
 
 
 def _shifted(by: timedelta) -> type[datetime]:

@@ -71,8 +71,10 @@ def test_its_manifest_names_the_page_and_every_table_that_it_is_of(two_nights: A
 def test_a_second_run_has_nothing_to_do_and_clean_up_leaves_the_page(two_nights: Any) -> None:
     config, (first, _) = two_nights
     assert report.plan(config, NIGHTS[0]).steps[-1].status == "nothing to do: committed"
+    before = {path: path.stat().st_mtime_ns for path in Path(config.root).rglob("*")}
     card = report.run(config, NIGHTS[0])
     assert (card.status, card.upstream) == ("nothing to do", [])
+    assert {path: path.stat().st_mtime_ns for path in Path(config.root).rglob("*")} == before  # not even a lease
     assert list_versions(report.partition_of(config, NIGHTS[0])) == [1]
     old = config.recipe.clean_up.model_copy(update={"remove": True, "min_age_hours": 0})
     recipe = config.recipe.model_copy(update={"clean_up": old})

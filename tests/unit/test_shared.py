@@ -85,7 +85,7 @@ def test_a_repeated_text_is_embedded_once_in_a_run(
     of_text = {text: tokens[f"d{number}"] for number, text in enumerate(texts)}
     figures = card.figures
     assert figures["shards"] > 4
-    assert figures["distinct_texts"] == len(of_text) < 100
+    assert figures["texts_embedded"] == len(of_text) < 100
     assert figures["tokens"] == sum(of_text.values())
     assert figures["tokens_saved_by_dedup"] == sum(tokens.values()) - sum(of_text.values())
     assert figures["share_saved_by_dedup"] == pytest.approx(1 - figures["tokens"] / sum(tokens.values()), abs=1e-4)
@@ -130,7 +130,7 @@ def test_texts_of_one_hash_keep_vectors_of_their_own(tmp_path: Path, monkeypatch
     assert np.abs(vectors[3] - vectors[33]).max() > 1e-3
     assert np.array_equal(vectors[3], vectors[83])
     # the owner of the hash has "US" only: "us" is embedded where it occurs
-    assert figures["distinct_texts"] == len(set(texts)) + 1
+    assert figures["texts_embedded"] == len(set(texts)) + 1
     assert_same_vectors(config, run_alone(config, str(tmp_path / "alone"), monkeypatch))
 
 

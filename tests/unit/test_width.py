@@ -103,7 +103,7 @@ def test_the_manifest_and_the_run_card_say_what_the_width_costs(
     recall = manifest_of(config)["recall_at_10"]
     assert recall["value"] == round(recall["hits"] / (10 * recall["queries"]), 4)
     assert least <= recall["value"] <= most
-    assert 0 < recall["queries"] <= recall["texts"] <= card.figures["distinct_texts"]
+    assert 0 < recall["queries"] <= recall["texts"] <= card.figures["texts_embedded"]
     assert card.figures["recall_at_10"] == recall["value"]
     assert "recall at 10" in card.page()
     assert manifest_of(config)["layers"] is None

@@ -97,32 +97,37 @@ def inputs_of(job: EmbedJob, corpus_manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text_figures(counts: dict[str, int]) -> dict[str, Any]:
-    """What repeats within the night save: texts that earlier nights have embedded count once in each shard."""
-    distinct = counts["num_texts"] + counts["num_taken_texts"]
-    saved = counts["num_row_tokens"] - counts["num_tokens"] - counts["num_taken_tokens"]
+def _text_figures(counts: dict[str, int], work: Work) -> dict[str, Any]:
+    """Of the version: its documents and their tokens, each counted once, by what became of them.
+
+    documents in = texts embedded + texts taken over + duplicates collapsed: a text counts once in each shard that has
+    it, and in one only where shards share it. Their tokens = tokens + tokens taken over + tokens saved by dedup.
+    """
+    texts, taken_texts, tokens, taken = (
+        counts[f"num_{name}"] for name in ("texts", "taken_texts", "tokens", "taken_tokens")
+    )
+    of_rows, saved = max(1, counts["num_row_tokens"]), counts["num_row_tokens"] - tokens - taken
+    has_earlier = bool(work.earlier or taken_texts)
     return {
-        "distinct_texts": distinct,
-        "duplicates_collapsed": counts["num_rows_in"] - distinct,
-        "tokens": counts["num_tokens"],
+        "texts_embedded": texts,
+        **({"texts_taken_over": taken_texts} if has_earlier else {}),
+        "duplicates_collapsed": counts["num_rows_in"] - texts - taken_texts,
+        "tokens": tokens,
+        **({"tokens_taken_over": taken, "share_taken_over": round(taken / of_rows, 4)} if has_earlier else {}),
         "tokens_saved_by_dedup": saved,
-        "share_saved_by_dedup": round(saved / max(1, counts["num_row_tokens"]), 4),
+        "share_saved_by_dedup": round(saved / of_rows, 4),
     }
 
 
-def _earlier_figures(counts: dict[str, int], work: Work) -> dict[str, Any]:
-    """What earlier nights save: of the version, and what this run was left to do; nothing where there are none."""
-    if not (work.earlier or counts["num_taken_texts"]):
-        return {}
-    saved = counts["num_taken_tokens"]
+def _work_figures(work: Work) -> dict[str, Any]:
+    """Of this run: shards, texts and tokens, where the version holds what earlier runs and nights have made as well."""
+    ready = {"shards_carried_over": work.num_carried, "shards_of_known_texts": work.num_assembled}
+    taken = {"texts_taken_over_by_this_run": work.num_taken_texts}
     return {
-        "texts_of_earlier_nights": counts["num_taken_texts"],
-        "tokens_saved_by_earlier_nights": saved,
-        "share_saved_by_earlier_nights": round(saved / max(1, saved + counts["num_tokens"]), 4),
-        **({"earlier_nights": work.earlier} if work.earlier else {}),
-        "shards_carried_over": work.num_carried,
-        "shards_of_known_texts": work.num_assembled,
+        "shards_made_by_this_run": work.num_made + work.num_assembled,
+        **(ready if work.earlier else {}),
         "texts_embedded_by_this_run": work.made.num_texts,
+        **(taken if work.earlier else {}),
         "tokens_embedded_by_this_run": work.made.num_tokens,
     }
 
@@ -159,9 +164,8 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
         {
             "documents_in": counts["num_rows_in"],
             "embedded": counts["num_rows"],
-            **_text_figures(counts),
+            **_text_figures(counts, work),
             "texts_between_shards": body["shared"]["finding"],
-            **_earlier_figures(counts, work),
             **_run_figures(config, work),
             "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
             "smallest_cosine": body["min_cosine"],
@@ -172,7 +176,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             **_adapter_figures(job),
             "vectors": f"{job.dim} x {job.embed.store_dtype}",
             "shards": work.num_shards,
-            "shards_made_by_this_run": work.num_made + work.num_assembled,
+            **_work_figures(work),
             "actors_that_worked": len({call.actor for call in work.calls}),
             "ramp_seconds": round(work.ramp_seconds(), 1),
         },

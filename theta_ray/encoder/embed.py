@@ -177,8 +177,12 @@ def _take_over(
     job = replace(job, earlier=found.texts)
     whole = [(job, task) for task in todo if task.shard in found.whole]
     assembled = executor.map(assemble_shard, whole) if whole else []
+    for record in assembled:
+        work.take_over(record)
     work.num_carried, work.num_assembled = len(carried), len(assembled)
     work.earlier = found.finding if segments else ""
+    if work.earlier:
+        logger.info("embed: %s", work.earlier)
     return job, [*carried, *assembled]
 
 

@@ -26,6 +26,8 @@ class Work:
     """Copied from the night before."""
     num_assembled: int = 0
     """Made of vectors that earlier nights have stored."""
+    num_taken_texts: int = 0
+    """Whose vectors earlier nights have stored; once in each shard that this run has made or assembled."""
     earlier: str = ""
     """What was found of earlier nights; empty where there is none."""
     made: Made = field(default_factory=Made)
@@ -45,6 +47,7 @@ class Work:
         self.num_made += 1
         self.kernels.add(json.dumps(receipt["kernels"], sort_keys=True))
         self.calls.append(Call(**receipt["call"]))
+        self.take_over(record)
         self.made.num_rows += record.num_rows
         self.made.num_texts += record.details["num_texts"]
         self.made.num_tokens += record.details["num_tokens"]
@@ -55,6 +58,10 @@ class Work:
         for name, seconds in receipt["seconds"].items():
             self.worker_seconds[name] = self.worker_seconds.get(name, 0.0) + seconds
         return record
+
+    def take_over(self, record: Record) -> None:
+        """Count what a shard of this run has of earlier nights."""
+        self.num_taken_texts += record.details.get("num_taken_texts", 0)
 
     def distinct_kernels(self) -> list[dict[str, Any]]:
         """The devices, precisions and ways of attending that made shards, each once."""

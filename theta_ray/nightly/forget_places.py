@@ -118,6 +118,7 @@ def inputs_of(partition: Partition, manifest: dict[str, Any] | None) -> list[tup
     manifest = manifest or {}
     before = manifest.get("before") or {}
     named = _named(manifest.get("inputs"), partition.date) + _named(before.get("tables"), before.get("date", ""))
+    named += _named({"words_from": manifest.get("words_from")}, "")
     return [
         (Partition(partition.root, each["table"], each["fingerprint"], each.get("date", day)), each["version"])
         for day, each in named

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 from theta_ray.config import Config
 from theta_ray.corpus.listing import paths_of
 from theta_ray.corpus.survey import Survey, look, partition_of
-from theta_ray.errors import ConfigError, ConflictError, MissingInputError
+from theta_ray.errors import ConfigError, ConflictError, MissingInputError, StageError
 from theta_ray.lease import store_now
 from theta_ray.manifest import list_versions, read_manifest
 from theta_ray.nightly.nights import missing, window, yesterday
 from theta_ray.nightly.refresh_card import Night, card_of, save, withdrawn_line
 from theta_ray.nightly.refresh_stages import (
     SECTIONS,
+    all_turned_away,
     apart,
     find_tables,
     module_of,
@@ -50,6 +52,13 @@ def default_day(config: Config) -> str:
     return yesterday(store_now(config.root), config.recipe.refresh.time_zone)
 
 
+def planned_day(config: Config) -> str:
+    """The day of a plan. It writes nothing, so that it cannot ask the store: it goes by this machine's clock."""
+    day = yesterday(datetime.now(UTC), config.recipe.refresh.time_zone)
+    logger.info("%s: the plan is of %s, yesterday by this machine's clock; a run goes by the store's", STAGE, day)
+    return day
+
+
 def plan(config: Config, day: str) -> Plan:
     """What `run` would do on each day, and why."""
     stages, steps = _check(config), list[PlanStep]()
@@ -66,6 +75,8 @@ def plan(config: Config, day: str) -> Plan:
         of_day = [_plan_stage(config, stage, found) for stage in stages]
         made = [step.stage for step in of_day if not step.status.startswith("nothing to do")]
         status = "would publish" if made else _plan_publication(config, each, stages)
+        if found.is_current and found.manifest is not None and all_turned_away(found.manifest):
+            status = f"would not publish: {all_turned_away(found.manifest)}"
         steps += [*of_day, PlanStep(STAGE, join(config.root, "published", config.recipe.name), status, {})]
     sections = [name for stage in stages for name in SECTIONS[stage]]
     return Plan(steps, config.sections(*sections, STAGE))
@@ -94,6 +105,7 @@ def run(config: Config, day: str) -> RunCard:
     Raises:
         ConfigError: a section that the stages need is missing, or all days would be of the same files.
         InputError: the day has no input files, or a version that is to be published again is gone.
+        StageError: rows came in, and all were turned away; or a stage's own check failed.
         ConflictError: another run is making other versions of the same tables.
     """
     stages, phases = _check(config), Phases()
@@ -107,6 +119,7 @@ def run(config: Config, day: str) -> RunCard:
                 found = _look(config, each, asked=each == day)
             if found is not None:
                 nights.append(_refresh_day(config, stages, found, (stack, phases)))
+                _check_rows(nights[-1], found, asked=each == day)
     card = card_of(config, nights, before, phases)
     save(config, card, nights)
     return card
@@ -134,10 +147,25 @@ def _look(config: Config, day: str, *, asked: bool) -> Survey | None:
         return None
 
 
+def _check_rows(night: Night, found: Survey, *, asked: bool) -> None:
+    """Raise StageError where all rows of the day asked for were turned away; of an earlier day it is told."""
+    if not night.turned_away:
+        return
+    hint = "nothing of it is published; look at the quarantine, then mend the input or the recipe's section corpus"
+    line = f"{found.partition.path}: {night.turned_away}; {hint}"
+    if asked:
+        raise StageError(line)
+    logger.warning("%s: %s", STAGE, line)
+
+
 def _refresh_day(config: Config, stages: tuple[str, ...], found: Survey, run: tuple[ExitStack, Phases]) -> Night:
     (stack, phases), day = run, found.partition.date
     night = Night(day)
     for number, stage in enumerate(stages):
+        if number == 1:  # the corpus is there
+            night.look_at(found.manifest)
+            if night.turned_away:
+                return night
         module = module_of(stage)
         with phases.measure("check"):
             manifest, place = module.committed(config, day, found), partitions_of(stage, config, day)[-1]

@@ -8,11 +8,20 @@ from typing import Any
 
 from theta_ray.config import Config
 from theta_ray.errors import InputError
+from theta_ray.nightly.refresh_stages import all_turned_away
 from theta_ray.objects import create, join
 from theta_ray.publication import FOLDER, Publication, Publications
 from theta_ray.report.tables import Committed, published_tables
 from theta_ray.runcard import Phases, RunCard, versions
 from theta_ray.store import canonical_json
+
+# Figures of a refresh, and of the runs of `embed` that they are sums of.
+OF_THIS_RUN = {
+    "shards_embedded": "shards_made_by_this_run",
+    "texts_embedded": "texts_embedded_by_this_run",
+    "texts_taken_over": "texts_taken_over_by_this_run",
+    "tokens_embedded": "tokens_embedded_by_this_run",
+}
 
 
 @dataclass
@@ -28,14 +37,25 @@ class Night:
     is_new: bool = False
     withdrawn: int | None = None
     """The withdrawn version that holds the same."""
+    is_quiet: bool = False
+    """Nothing came in, or nothing that could be kept."""
+    turned_away: str | None = None
+    """What turned all of its rows away."""
+
+    def look_at(self, corpus: Mapping[str, Any] | None) -> None:
+        """What its corpus, by its manifest, says of it."""
+        if corpus is not None:
+            self.is_quiet, self.turned_away = not corpus["num_rows"], all_turned_away(corpus)
 
     def line(self) -> str:
         """What was done, in one line."""
-        if self.withdrawn is not None:
+        if self.turned_away is not None:
+            done = f"not published: {self.turned_away}"
+        elif self.withdrawn is not None:
             done = withdrawn_line(self.withdrawn)
         else:
             version = self.publication["version"] if self.publication else None
-            done = f"{'published as' if self.is_new else 'is'} version {version}"
+            done = f"{'published as' if self.is_new else 'is'} version {version}{' of no documents' * self.is_quiet}"
         ran = [stage for stage, reason in self.reasons.items() if reason != "current"]
         return f"{done}, {', '.join(ran)} ran" if ran else f"{done}, all current"
 
@@ -108,12 +128,7 @@ def _work(config: Config, cards: list[RunCard]) -> dict[str, Any]:
     hours = sum(device_hours(config, card) for card in cards if card.stage == "embed")
     figures: dict[str, Any] = {}
     if embedded:
-        figures = {
-            "shards_embedded": sum(each["shards_made_by_this_run"] for each in embedded),
-            "texts_embedded": sum(each.get("texts_embedded_by_this_run", each["distinct_texts"]) for each in embedded),
-            "texts_taken_over": sum(each.get("texts_of_earlier_nights", 0) for each in embedded),
-            "tokens_embedded": sum(each.get("tokens_embedded_by_this_run", each["tokens"]) for each in embedded),
-        }
+        figures = {name: sum(each.get(of_run, 0) for each in embedded) for name, of_run in OF_THIS_RUN.items()}
     if config.resources.gpus_per_actor:
         figures["gpu_hours"] = round(hours, 4)
     if config.resources.price_per_device_hour is not None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from theta_ray.config import Config
 from theta_ray.corpus import prepare
+from theta_ray.corpus.damage import told, total
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.errors import ConfigError
 from theta_ray.manifest import read_manifest
@@ -32,6 +33,8 @@ SECTIONS = {
     "analyze_network": ("network",),
     "report": ("report",),
 }
+# Rows that no recipe could have kept.
+NO_LOSS = frozenset({"control_message", "deleted_id", "deleted_text"})
 
 
 class NightStage(Protocol):
@@ -129,6 +132,19 @@ def find_tables(stages: Sequence[str], config: Config, day: str) -> dict[str, Co
     places = [partition for stage in stages for partition in partitions_of(stage, config, day)]
     found = {place.table: (place, read_manifest(place)) for place in places}
     return {table: Committed(place, manifest) for table, (place, manifest) in found.items() if manifest is not None}
+
+
+def all_turned_away(corpus: Mapping[str, Any]) -> str | None:
+    """One line, where rows came in and the recipe, or damage, has left none of them; else None.
+
+    Args:
+        corpus: the manifest of a day.
+    """
+    reasons = total([corpus["quarantined"], corpus["skipped"]])
+    lost = {reason: count for reason, count in reasons.items() if reason not in NO_LOSS}
+    if corpus["num_rows"] or not lost:
+        return None
+    return f"all {corpus['counts']['num_rows_in']:,} rows were turned away ({told(lost)})"
 
 
 def apart(tables: Mapping[str, Committed]) -> str | None:

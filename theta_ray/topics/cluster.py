@@ -18,7 +18,7 @@ from theta_ray.config_cluster import Cluster
 from theta_ray.corpus.survey import Survey, partition_of
 from theta_ray.encoder import embed
 from theta_ray.encoder.job import make_job as make_embed_job
-from theta_ray.errors import ConfigError, InputError, StageError
+from theta_ray.errors import ConfigError, StageError
 from theta_ray.lease import Lease, holding
 from theta_ray.manifest import commit, identity_of, read_manifest
 from theta_ray.progress import Progress
@@ -27,7 +27,15 @@ from theta_ray.runtime import cluster
 from theta_ray.schemas import ASSIGNMENTS, centroids_schema
 from theta_ray.store import Partition, Record, ShardWriter, digest_of, fingerprint
 from theta_ray.topics.cluster_worker import ClusterJob
-from theta_ray.topics.fitted import Committed, Found, find_centroids, keep_centroids, to_table, without_deleted
+from theta_ray.topics.fitted import (
+    Committed,
+    Found,
+    find_centroids,
+    keep_centroids,
+    of_no_documents,
+    to_table,
+    without_deleted,
+)
 from theta_ray.topics.row_actors import row_workers
 from theta_ray.topics.workers import Data, Workers
 
@@ -117,12 +125,15 @@ def run(config: Config, day: str, found: Survey | None = None) -> RunCard:
     with phases.measure("check model"):
         job = make_job(config, day)
     with ExitStack() as stack:
-        if not job.shards:  # one cluster for both
+        if read_manifest(job.embeddings) is None:  # one cluster for both
             stack.enter_context(cluster(config.resources))
         upstream = embed.run(config, day, found)
+        manifest = _committed(config, job)
+        if manifest is not None:
+            return _finished_card(config, job, manifest)
         lease = stack.enter_context(holding(job.centroids, config.resources))
         job = replace(job, shards=_shards(job.embeddings), epoch=lease.epoch)
-        manifest = _committed(config, job)
+        manifest = _committed(config, job)  # another run may have been first while this one waited
         if manifest is not None:
             return _finished_card(config, job, manifest)
         stack.enter_context(cluster(config.resources))
@@ -161,7 +172,7 @@ def _make(config: Config, job: ClusterJob, lease: Lease, phases: Phases) -> RunC
     embeddings = read_manifest(job.embeddings)
     assert embeddings is not None, "embed has committed"
     if not embeddings["num_rows"]:
-        raise InputError(f"{job.embeddings.path}: has no documents, so there is nothing to cluster; see its corpus")
+        job = replace(job, shards=())
     sizes = [shard["num_rows"] for shard in embeddings["shards"]]
     with (
         Progress(STAGE, 2, "tables") as progress,
@@ -186,12 +197,16 @@ def _make(config: Config, job: ClusterJob, lease: Lease, phases: Phases) -> RunC
 
 
 def _make_centroids(config: Config, job: ClusterJob, workers: Workers, phases: Phases) -> dict[str, Any]:
+    dim = make_embed_job(config, job.embeddings.date).dim
     with phases.measure("read"):
-        data = Data.of(workers)
+        data = Data.of(workers) if job.shards else Data.nothing(dim)
     with phases.measure("fit"):
         kept = without_deleted(job.centroids, _corpus_of(config, job), config.sections(STAGE))
         settings = _section(config)
-        found = find_centroids(job, data, settings) if kept is None else keep_centroids(data, settings, kept)
+        if not job.shards:  # of deleted documents alone nothing is kept
+            found = of_no_documents(job, dim)
+        else:
+            found = find_centroids(job, data, settings) if kept is None else keep_centroids(data, settings, kept)
     schema, inputs = centroids_schema(found.centroids.shape[1]), _inputs(config, job)
     record = found.record()
     shard = f"part-00000-{digest_of([inputs, record['mode'], record['earlier']])}"
@@ -218,8 +233,8 @@ def _counts(found: Found, data: Data) -> dict[str, Any]:
         "num_left_out": found.day.num_left_out,
         "num_different_rows": data.facts.num_rows,
         "num_empty": int((sizes == 0).sum()),
-        "largest_cluster": int(sizes.max()),
-        "smallest_cluster": int(sizes.min()),
+        "largest_cluster": int(sizes.max(initial=0)),
+        "smallest_cluster": int(sizes.min()) if len(sizes) else 0,
         "mean_squared_distance": inertia,
     }
 

@@ -60,7 +60,7 @@ def newest_before(partition: Partition) -> Committed | None:
     for day in reversed([day for day in days if day <= partition.date]):
         earlier = Partition(partition.root, partition.table, partition.fingerprint, day)
         manifest = read_manifest(earlier) if day < partition.date else carried_over(earlier)
-        if manifest is not None:
+        if manifest is not None and manifest["num_rows"]:
             return Committed.of(earlier, manifest)
     return None
 
@@ -122,14 +122,29 @@ def find_centroids(job: ClusterJob, data: Data, settings: Cluster) -> Found:
         return _fitted(data, settings, earlier.centroids, earlier, "the recipe says so")
     day = _look(data, settings, earlier.centroids, earlier.radius_K)
     drift = measure(settings.metric, earlier.centroids, _sizes_at_fit(job, earlier), _sums_of(day, data))
-    beyond = drift.beyond(settings.drift)
-    if settings.mode == "assign" or not beyond:
-        why = "the recipe says so" if settings.mode == "assign" else f"like {earlier.fitted_on}"
+    beyond, num_clusters = drift.beyond(settings.drift), len(earlier.centroids)
+    few = f"{data.facts.num_rows} different rows are too few to fit {num_clusters} clusters anew"
+    if settings.mode == "assign" or not beyond or data.facts.num_rows < num_clusters:
+        why = "the recipe says so" if settings.mode == "assign" else f"like {earlier.fitted_on}" if not beyond else few
         return Found("assign", why, earlier.centroids, day, earlier.radius_K, earlier, drift)
     first = earlier.centroids if settings.on_drift == "warm" else None
     found = _fitted(data, settings, first, earlier, f"unlike {earlier.fitted_on}: {'; '.join(beyond)}")
     found.drift = drift
     return found
+
+
+def of_no_documents(job: ClusterJob, dim: int) -> Found:
+    """The centroids of a day without documents: the earlier ones go on, whatever the mode; before the first fit, none.
+
+    Args:
+        job: of the day.
+        dim: values of a centroid.
+    """
+    earlier = newest_before(job.centroids)
+    centroids = np.empty((0, dim), np.float32) if earlier is None else earlier.centroids
+    radius_K = np.empty(0, np.float32) if earlier is None else earlier.radius_K
+    why = "the day has no documents"
+    return Found("assign", why, centroids, Day.zeros(*centroids.shape), radius_K, earlier)
 
 
 def without_deleted(partition: Partition, corpus: dict[str, Any], sections: dict[str, Any]) -> Committed | None:

@@ -38,7 +38,7 @@ from theta_ray.topics.days import Day, find_identity, keep_identity, read_day, t
 from theta_ray.topics.described import Described, Summed, quality_of, to_topic_counts, to_topics
 from theta_ray.topics.labels import ask_for_labels
 from theta_ray.topics.shared_documents import count_shared
-from theta_ray.topics.topic_phases import check_counts, describe, sum_up
+from theta_ray.topics.topic_phases import check_counts, describe, has_current_words, keep_words, sum_up
 from theta_ray.topics.topic_tasks import ShardTask, TopicsJob, count_shard
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,9 @@ def label(config: Config, job: TopicsJob) -> RunCard:
 def _committed(job: TopicsJob, day: Day) -> dict[str, Any] | None:
     """The newest topics, where they are of the current clusters."""
     manifest = read_manifest(job.topics)
-    return manifest if manifest is not None and manifest["inputs"] == day.inputs else None
+    if manifest is None or manifest["inputs"] != day.inputs or not has_current_words(job, manifest):
+        return None
+    return manifest
 
 
 def _nothing_to_do(config: Config, job: TopicsJob, manifest: dict[str, Any]) -> RunCard:
@@ -180,6 +182,7 @@ def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -
     alignment = keep_identity(job, day, [topic.cluster_id for topic in topics])
     if alignment is None:
         alignment = find_identity(topic_set(topics, day, summed.totals), before, job.settings, shared_BT)
+    topics, has_words = keep_words(job, topics, alignment, summed.totals, earlier)
     tables = {"topics": to_topics(topics, alignment, summed)}
     tables["topic_counts"] = to_topic_counts({t.cluster_id: t.topic_id for t in alignment.topics}, summed)
     lease.check()
@@ -188,6 +191,7 @@ def _make(config: Config, job: TopicsJob, day: Day, run: tuple[Lease, Phases]) -
             "sections": config.sections("topics"),
             "inputs": day.inputs,
             "before": earlier,
+            **({"words_from": earlier} if has_words else {}),
             "versions": of_words,
             "counts": {
                 **_counts(alignment, counted, labels),

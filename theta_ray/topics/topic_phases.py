@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from theta_ray.corpus.duplicates import num_buckets
 from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.errors import StageError
+from theta_ray.manifest import identity_of, read_manifest
+from theta_ray.store import read_shard
 from theta_ray.tasks import Executor
+from theta_ray.topics.align import Alignment
 from theta_ray.topics.ctfidf import best
 from theta_ray.topics.days import Day
-from theta_ray.topics.described import Described, Summed, choose_terms, terms_of
+from theta_ray.topics.described import Described, Summed, choose_terms, sizes_of, terms_of
 from theta_ray.topics.representatives import largest_templates
 from theta_ray.topics.topic_tasks import (
     NUM_BUCKET_TERMS,
@@ -81,3 +85,50 @@ def describe(job: TopicsJob, day: Day, summed: Summed, work: tuple[list[ShardTas
     num_texts = sum(each["num_texts"] for each in counted)
     described = choose_terms(candidates, num_texts, counts_TMM, job.settings)
     return [replace(each, cluster_id=day.cluster_ids[each.cluster_id]) for each in described]
+
+
+def keep_words(
+    job: TopicsJob, topics: list[Described], alignment: Alignment, totals: pa.Table, before: dict[str, Any] | None
+) -> tuple[list[Described], bool]:
+    """Topics that go on without a document today have the terms and the label of the night before.
+
+    Args:
+        job: of today.
+        topics: of all clusters.
+        alignment: their ids, in the same order.
+        totals: documents of clusters, as summed up.
+        before: the topics of the night before, with their date; None on the first night.
+
+    Returns:
+        The topics, and whether any of them has its words from there.
+    """
+    sizes = sizes_of(totals)
+    without = {t.topic_id for t in alignment.topics if t.event == "kept" and not sizes.get(t.cluster_id, 0)}
+    if before is None or not without:
+        return topics, False
+    place = replace(job.topics, fingerprint=before["fingerprint"], date=before["date"])
+    manifest = read_manifest(place, before["version"])
+    assert manifest is not None, "a version that is not there is an error"
+    columns = ["topic_id", "label", "terms"]
+    rows = [row for s in manifest["shards"] for row in read_shard(place, s["shard"], columns=columns).to_pylist()]
+    known = {row["topic_id"]: row for row in rows if row["topic_id"] in without and row["terms"]}
+    kept = [
+        replace(
+            topic,
+            label=known[aligned.topic_id]["label"],
+            terms=[(term["term"], term["score"]) for term in known[aligned.topic_id]["terms"]],
+        )
+        if aligned.topic_id in known
+        else topic
+        for topic, aligned in zip(topics, alignment.topics, strict=True)
+    ]
+    return kept, bool(known)
+
+
+def has_current_words(job: TopicsJob, manifest: dict[str, Any]) -> bool:
+    """Whether the words that a version has from the night before, if any, are still those of that night."""
+    source = manifest.get("words_from")
+    if source is None or source["date"] == job.topics.date:  # carried over from another model's
+        return True
+    newest = read_manifest(replace(job.topics, fingerprint=source["fingerprint"], date=source["date"]))
+    return newest is not None and source == {"date": source["date"], **identity_of(newest)}

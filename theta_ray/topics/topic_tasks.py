@@ -107,7 +107,8 @@ class BucketTask:
     def read(self, kind: str, schema: pa.Schema) -> list[pa.Table]:
         """This range of a kind of staged files, without the hash where it only says which range a row is in."""
         limits = in_range("hash", self.bucket, self.buckets)
-        return [read_rows(self.job.staged(kind, shard), limits).select(schema.names) for shard in self.shards]
+        found = [read_rows(self.job.staged(kind, shard), limits).select(schema.names) for shard in self.shards]
+        return found or [schema.empty_table()]
 
 
 def count_shard(task: ShardTask) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Data:
         facts = together(workers.each("facts"))
         return cls(workers, facts, Grid.fitting(facts.max_norm, facts.weight))
 
+    @classmethod
+    def nothing(cls, dim: int) -> Data:
+        """No rows at all, of so many values."""
+        return cls(LocalWorkers(()), Facts(0, 0, dim, 0.0, 0, 0), Grid.fitting(1.0, 1))
+
     def share(self, num_rows: float) -> float:
         """The share of each file's rows that has so many."""
         return min(1.0, num_rows / max(self.facts.num_rows, 1))
