@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.processes import PROCESSES
 from tests.clustered import TOPICS, texts_of, topic_config
 from tests.small_jobs import DAY
 from theta_ray.config import Config
@@ -20,9 +20,6 @@ from theta_ray.topics import cluster
 pytestmark = pytest.mark.chaos
 COMMIT = {"shard_computed", "shard_created", "record_created", "all_done", "manifest_created"}
 STEPS = {"centroids:lease_taken", *(f"{table}:{step}" for table in ("centroids", "assignments") for step in COMMIT)}
-# Each run is a fork of a process that has imported everything and has no threads.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.clustered"])
 
 
 def _run(config: Config, steps: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.processes import PROCESSES
 from tests.corpora import DAY
 from tests.networks import network_config
 from tests.unit.test_analyze_network import talk
@@ -24,9 +24,6 @@ COMMIT = {"shard_computed", "shard_created", "record_created", "all_done", "mani
 WITHOUT_ROWS = {"topic_communities:" + step for step in COMMIT - {"all_done", "manifest_created"}}
 STEPS = {f"{table}:{step}" for table in NETWORK_TABLES for step in COMMIT} - WITHOUT_ROWS
 STEPS |= {"network_stats:lease_taken", "network_stats:rows_staged"}
-# Each run is a fork of a process that has imported everything and has no threads.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.networks", "networkit"])
 Undisturbed = tuple[Config, list[str], dict[str, bytes]]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from multiprocessing.process import BaseProcess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.processes import PROCESSES
 from tests.nights import NIGHTS, nightly_config, objects_of, write_night
 from theta_ray.config import Config
 from theta_ray.nightly import refresh
@@ -31,9 +31,6 @@ BORDERS = (
     "published:all_done",
     "published:manifest_created",
 )
-# Each run is a fork of a process that has imported everything and has no threads.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.nights", "theta_ray.network.analyze_network", "theta_ray.nightly.refresh"])
 
 
 def _refresh(config: Config, steps: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.processes import PROCESSES
 from tests.corpora import DAY, table_of
 from tests.topic_tables import commit_clusters, topics_config
 from tests.unit.test_label_topics import by_label, posts
@@ -29,9 +29,6 @@ STEPS = {
     *(f"topics:{step}" for step in {"lease_taken", "rows_staged", *COMMIT}),
     *(f"topic_counts:{step}" for step in COMMIT),
 }
-# Each run is a fork of a process that has imported everything and has no threads.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.unit.test_label_topics"])
 
 
 def _run(config: Config, job: TopicsJob, steps: Path) -> None:
