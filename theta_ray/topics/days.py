@@ -158,19 +158,23 @@ def _read_before(partition: Partition, manifest: dict[str, Any], width: int) -> 
         [row["size"] for row in rows],
     )
     place_of = {cluster_id: number for number, cluster_id in enumerate(of_topic)}
-    known = _clusters_of(partition, manifest["inputs"], place_of, _least_similarity(place, centroids))
+    known = _clusters_of(partition, manifest["inputs"], place_of)
     return Before(topics, manifest["next_id"], {"date": partition.date, **identity_of(manifest)}, known)
 
 
-def _clusters_of(
-    topics: Partition, inputs: dict[str, Any], place_of: dict[int, int], least: dict[int, float]
-) -> Clusters:
+def _clusters_of(topics: Partition, inputs: dict[str, Any], place_of: dict[int, int]) -> Clusters:
     corpus, assignments = (
         Partition(topics.root, table, inputs[table]["fingerprint"], topics.date) for table in ("corpus", "assignments")
     )
     is_there = all(inputs[each.table]["version"] in list_versions(each) for each in (corpus, assignments))
     manifest = read_manifest(assignments, inputs["assignments"]["version"]) if is_there else None
-    return Clusters(corpus, assignments, _by_corpus_shard(manifest) if manifest else {}, place_of, least)
+    # those that the documents were assigned to: topics that were carried over have mapped ones
+    source = manifest["inputs"]["centroids"] if manifest is not None else inputs["centroids"]
+    place = replace(assignments, table="centroids", fingerprint=source["fingerprint"])
+    centroids = read_manifest(place, source["version"]) if source["version"] in list_versions(place) else None
+    if manifest is None or centroids is None:
+        return Clusters(corpus, assignments, {}, place_of, {})
+    return Clusters(corpus, assignments, _by_corpus_shard(manifest), place_of, _least_similarity(place, centroids))
 
 
 def _least_similarity(partition: Partition, manifest: dict[str, Any]) -> dict[int, float]:
