@@ -16,7 +16,7 @@ from tests.conftest import S3, free_ports, s3_client
 from tests.small_jobs import make_recipe, make_texts, save_recipe, write_jsonl
 from theta_ray.console import check_machine, check_store
 from theta_ray.console.checks import Finding, exit_code_of, fail, ok, run_checks
-from theta_ray.console.doctor import examine
+from theta_ray.console.doctor import examine, write_findings
 from theta_ray.console.main import build_parser, main
 from theta_ray.errors import InputError
 
@@ -181,3 +181,12 @@ def test_a_real_store_passes(s3: S3) -> None:
     found = check_store.check_store(s3.root("doctor"))
     assert {each.what for each in found} == {"list", "write and read", "create only once", "clock", "delete"}
     assert {each.outcome for each in found} == {"ok"}
+
+
+def test_what_failed_has_a_line_of_its_own_in_a_log_of_json(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = [ok("disk", "room"), fail("input", "/raw/*.csv: no file there", "check the path", 3)]
+    write_findings(found, as_json=True)
+    assert len(json.loads(capsys.readouterr().out)["checks"]) == 2
+    assert [each.getMessage() for each in caplog.records] == ["fail input /raw/*.csv: no file there; check the path"]

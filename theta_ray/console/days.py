@@ -61,7 +61,8 @@ def find_night(config: Config, asked: str | None) -> Night:
     except InputError as error:  # the model has a say in the names of tables
         tables, has_model = _made_from_corpus(config, day, error), False
     if not tables:
-        raise InputError(f"{config.root}: nothing of {day} is committed for this recipe; run a job of {day} first")
+        hint = f"run a job of {day} first, or name the --set values that it had"
+        raise InputError(f"{config.root}: nothing of {day} is committed for this recipe; {hint}")
     return Night(day, None, tables, has_model)
 
 

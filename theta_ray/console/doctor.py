@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from theta_ray.errors import ConfigError
 from theta_ray.runtime import leave_at_once, read_options, resolve_root
 
 OPTIONAL = ("estimate",)
+logger = logging.getLogger(__name__)
 
 
 def examine(options: argparse.Namespace) -> tuple[list[Finding], bool]:
@@ -65,8 +67,12 @@ def doctor(options: argparse.Namespace, *, as_json: bool) -> int:
 
 
 def write_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
-    """One line each, or all in one line of JSON."""
+    """One line each, or all in one line of JSON, after which those that failed are lines of the log as well."""
     if as_json:
         sys.stdout.write(json.dumps({"checks": [each.to_json() for each in findings]}) + "\n")
+        sys.stdout.flush()
+        for each in findings:
+            if each.outcome == "fail":
+                logger.error("%s", " ".join(each.line().split()))
     else:
         sys.stdout.write("".join(f"{each.line()}\n" for each in findings))
