@@ -36,6 +36,7 @@ from theta_ray.objects import join
 from theta_ray.store import create_same
 
 RAW = "raw"
+MAX_KNOWN = 2**16
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class GoneAuthors:
 
     digests: Tombstones = field(default_factory=Tombstones)
     key: bytes | None = field(default=None, repr=False)
+    _known: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    """Those of the last answers: most authors come again."""
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -52,7 +55,11 @@ class GoneAuthors:
         """Whether an author is among them, by the platform's id or by the pseudonym."""
         if not len(self) or not isinstance(author, str):
             return False
-        return bool(self.digests.has_digests([digest for digest, _ in self._forms([author])]).any())
+        if author not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[author] = bool(self.digests.has_digests(list(digests_of(author, self.key))).any())
+        return self._known[author]
 
     def matches(self, authors: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
         """For each id, as inputs or tables have it, whether it is of one of them."""
