@@ -18,6 +18,7 @@ from theta_ray.report.before import nights_before
 from theta_ray.report.gather import Nights, topics_of
 from theta_ray.report.tables import find_tables
 from theta_ray.topics import label_topics
+from theta_ray.topics.days import topics_before
 
 NIGHTS = ("2026-01-30", "2026-01-31", "2026-02-01")
 OLD, NEW = NIGHTS[:2], NIGHTS[2]
@@ -54,6 +55,10 @@ def test_a_partial_embedding_after_a_migration_keeps_ids_and_trends_and_says_wha
         old, new = (label_topics.make_job(config, night) for config in (before, after))
         assert rows_of(new.topic_counts) == rows_of(old.topic_counts)
         assert new.topic_counts.fingerprint != old.topic_counts.fingerprint
+        known = topics_before(new, 32)
+        assert known is not None
+        radii = rows_of(old.centroids).to_pylist()  # of the vectors that the documents were assigned by
+        assert known.clusters.least_similarity == {row["cluster_id"]: 1 - row["radius"] for row in radii}
 
     refresh.run(_of_days(after, 2), NEW)  # the night before is the partial range
     again = migrate.run(after, OLD[-1])
