@@ -57,7 +57,8 @@ def make_config(
 ) -> Config:
     """The configuration of a small job, on this process where `resources` says nothing else."""
     recipe = Recipe.model_validate(make_recipe(str(raw), model, **changes))
-    return Config(recipe=recipe, resources=Resources(**{"executor": "local", **(resources or {})}), root=root)
+    one_thread = {"executor": "local", "threads_per_actor": 1}  # several tests run at once
+    return Config(recipe=recipe, resources=Resources(**{**one_thread, **(resources or {})}), root=root)
 
 
 def save_recipe(path: Path, recipe: dict[str, Any]) -> Path:
