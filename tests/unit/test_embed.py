@@ -99,6 +99,8 @@ def test_a_run_killed_before_its_card_gets_one_later(config: Config) -> None:
     of_the_run = {
         *rates(Made(), 0, 0, []),
         "shards_made_by_this_run",
+        "texts_embedded_by_this_run",
+        "tokens_embedded_by_this_run",
         "actors_that_worked",
         "ramp_seconds",
     }
