@@ -16,6 +16,7 @@ from theta_ray.network.communities import (
     Search,
     communities,
     community_statistics,
+    exactly_summed,
     leiden,
 )
 from theta_ray.network.community_quality import between, community_quality, split
@@ -232,3 +233,14 @@ def test_agreement_is_that_of_scikit_learn() -> None:
     assert agreement(left, left) == pytest.approx((1, 1))
     with pytest.raises(ValueError, match="no nodes"):
         agreement(left[:0], left[:0])
+
+
+def test_weights_of_a_search_add_up_to_the_same_in_any_order() -> None:
+    # else NetworKit's Leiden did not end on 100 people with weights such as 1/9 and 1/7
+    weight = np.random.default_rng(0).choice([1 / n for n in range(1, 14)], 5_000)
+    exact = exactly_summed(weight)
+    assert np.abs(exact - weight).max() < 1e-11
+    forth, back = sum(exact.tolist()), sum(exact[::-1].tolist())
+    assert forth == back
+    assert forth - sum(exact[:4_000].tolist()) == sum(exact[4_000:].tolist())
+    assert sum(weight.tolist()) != sum(weight[::-1].tolist())

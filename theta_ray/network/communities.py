@@ -195,7 +195,19 @@ def _built(nk: Any, graph: Graph, ends: tuple[NDArray[Any], NDArray[Any]]) -> An
     """NetworKit's graph, its edges between these ends."""
     # it reads 8 bytes a node id, whatever it is given
     wide = tuple(side.astype(np.uint64) for side in ends)
-    return nk.GraphFromCoo((graph.weight, wide), n=graph.num_nodes, weighted=True, directed=False)
+    return nk.GraphFromCoo((exactly_summed(graph.weight), wide), n=graph.num_nodes, weighted=True, directed=False)
+
+
+def exactly_summed(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights to the nearest multiple of 2^-50 of their total, so that their sums are exact in any order.
+
+    With sums that are rounded NetworKit's Leiden (11.2) can move nodes to and fro between communities for ever.
+    """
+    total = float(weight.sum())
+    if not total:
+        return weight
+    step = 2.0 ** (np.ceil(np.log2(total)) - 50)
+    return np.asarray(np.round(weight / step) * step)
 
 
 def _labels(algorithm: Any) -> Nodes:
