@@ -7,11 +7,11 @@
 The pack: build the graph; reciprocity; weak and strong components; PageRank and HITS, unweighted; cores; transitivity
 (all triangles); degree assortativity without directions, and of out- with in-degrees; communities by modularity with
 weights, one seed. Directions are left out where the statistic has none, and that conversion is in its time; ours are
-`pairs` and `weak`, found once. Communities are of Leiden until nothing moves; networkx has none and runs Louvain. Packs
-run on one thread, each in a process of its own, after the same pack on a small graph (imports, caches); rounds are
-interleaved. With `--threads 2` our steps run beside each other, as in the job with `executor: local`; igraph and
-networkx hold the interpreter's lock. Values are compared outside of the timed region: whole numbers must be equal,
-others to 1e-9 (PageRank and HITS: 1e-6 of the largest score); modularity is counted by one code for all, with weights.
+`pairs`, found once. Communities are of Leiden until nothing moves; networkx has none and runs Louvain. Packs run on one
+thread, each in a process of its own, after the same pack on a small graph (imports, caches); rounds are interleaved.
+With `--threads 2` our steps run beside each other, as in the job with `executor: local`; igraph and networkx hold the
+interpreter's lock. Values are compared outside of the timed region: whole numbers must be equal, others to 1e-9
+(PageRank and HITS: 1e-6 of the largest score); modularity is counted by one code for all, with weights.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ from network_data import Arrays, kept, load
 Steps = dict[str, Callable[[], Any]]
 SIZES = (100_000, 300_000, 1_000_000, 3_000_000)
 NUM_EDGES = 1_253_328
-# Others wait for the first two, but PageRank does not; then the longest, so that threads end together.
-FIRST, LONGEST = ("pairs", "weak"), ("communities", "transitivity")
+# Others wait for the pairs, but PageRank does not; then the longest, so that threads end together.
+LONGEST = ("communities", "transitivity")
 VECTORS = ("pagerank", "hub", "authority")
 
 
@@ -46,12 +46,13 @@ def ours(arrays: Arrays) -> Steps:
     from theta_ray.network.assortativity import degree_assortativity
     from theta_ray.network.clustering import clustering
     from theta_ray.network.communities import communities
-    from theta_ray.network.components import strong_components, weak_components
+    from theta_ray.network.components import strong_components
     from theta_ray.network.cores import core_number
     from theta_ray.network.graph import Graph
     from theta_ray.network.hits import hits
     from theta_ray.network.pagerank import pagerank
-    from theta_ray.network.reciprocity import dyads, reciprocity
+    from theta_ray.network.reciprocity import reciprocity
+    from theta_ray.network.structure import Known
     from theta_ray.network.triangles import count_triangles
 
     num_nodes, source, target, weight = arrays
@@ -61,11 +62,8 @@ def ours(arrays: Arrays) -> Steps:
         has["graph"] = Graph.of(num_nodes, source, target, weight, directed=True)
 
     def pairs() -> None:
-        has["pairs"] = dyads(has["graph"])
-        has["simple"] = has["pairs"].graph()
-
-    def weak() -> None:
-        has["weak"] = weak_components(has["graph"])
+        has["known"] = Known.of(has["graph"])
+        has["simple"] = has["known"].pairs.graph()
 
     def found_hits() -> tuple[Any, Any]:
         found = hits(has["graph"])
@@ -78,15 +76,14 @@ def ours(arrays: Arrays) -> Steps:
     return {
         "build": build,
         "pairs": pairs,
-        "weak": weak,
-        "reciprocity": lambda: reciprocity(has["graph"], has["pairs"])["reciprocity"],
-        "components": lambda: [int(each.max()) + 1 for each in (has["weak"], strong_components(has["graph"]))],
+        "reciprocity": lambda: reciprocity(has["graph"], has["known"].pairs)["reciprocity"],
+        "components": lambda: [int(each.max()) + 1 for each in (has["known"].weak, strong_components(has["graph"]))],
         "pagerank": lambda: pagerank(has["graph"]).score,
         "hits": found_hits,
         "cores": lambda: core_number(has["simple"]),
-        "transitivity": lambda: clustering(has["simple"], count_triangles(has["pairs"]))["transitivity"],
+        "transitivity": lambda: clustering(has["simple"], count_triangles(has["known"].pairs))["transitivity"],
         "assortativity": assortativities,
-        "communities": lambda: communities(has["graph"], [0], pairs=has["pairs"], weak=has["weak"]).label,
+        "communities": lambda: communities(has["graph"], [0], **has["known"]._asdict()).label,
     }
 
 
@@ -210,10 +207,11 @@ def run(name: str, small: Path, path: Path, threads: int) -> dict[str, Any]:
 
     started, cpu_started = time.perf_counter(), time.process_time()
     done("build")
-    rest = [step for step in dict.fromkeys((*LONGEST, *steps)) if step not in ("build", "pagerank", *FIRST)]
+    rest = [step for step in dict.fromkeys((*LONGEST, *steps)) if step not in ("build", "pairs", "pagerank")]
     with ThreadPoolExecutor(threads) as pool:  # as in theta_ray/network/measure.py
-        known, ranked = pool.map(done, [step for step in FIRST if step in steps]), pool.submit(done, "pagerank")
-        list(known)
+        known = [pool.submit(done, "pairs")] if "pairs" in steps else []
+        ranked = pool.submit(done, "pagerank")
+        wait(known)
         list(pool.map(done, rest))
         ranked.result()
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
