@@ -53,7 +53,9 @@ def network_of(config: Config, tables: Tables, executor: Executor) -> NetworkFac
                 name=name,
                 stats={statistic: row for (graph, statistic), row in stats.items() if graph == name},
                 communities=shown,
-                degrees={of: curve for (graph, of), curve in curves.items() if graph == name and of.endswith("degree_ccdf")},
+                degrees={
+                    of: curve for (graph, of), curve in curves.items() if graph == name and of.endswith("degree_ccdf")
+                },
                 hubs=_best(rows, "hub"),
                 authorities=_best(rows, "authority"),
                 cells=tuple(cell for cell in cells.get(name, ()) if cell.community in {each.name for each in shown}),
