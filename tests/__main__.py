@@ -28,13 +28,16 @@ def main(options: list[str]) -> int:
         claims.mkdir()
         # unbuffered: what was told is there when it is stopped
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": folder}
-        command = [sys.executable, "-m", "pytest", "-p", "tests.shares", "--claims", str(claims), *options]
-        others = [
-            stack.enter_context(told_at_the_end([*command, "--share", str(number)], environment))
-            for number in range(1, num_processes())
-        ]
-        codes = [subprocess.run(command, check=False, env=environment).returncode, *(each.wait() for each in others)]
+        first, *rest = (share_command(claims, number, options) for number in range(num_processes()))
+        others = [stack.enter_context(told_at_the_end(command, environment)) for command in rest]
+        codes = [subprocess.run(first, check=False, env=environment).returncode, *(each.wait() for each in others)]
     return next((code for code in codes if code), 0)
+
+
+def share_command(claims: Path, number: int, options: list[str]) -> list[str]:
+    """What runs one share of the tests."""
+    # in one word: pytest takes a word that is a path for the place of the tests, and looks for its settings there
+    return [sys.executable, "-m", "pytest", "-p", "tests.shares", f"--claims={claims}", f"--share={number}", *options]
 
 
 @contextlib.contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
+from tests.__main__ import share_command
 from tests.conftest import REPOSITORY
 
 TESTS = """
@@ -35,11 +35,12 @@ def test_each_test_is_run_once_and_those_with_a_server_in_the_first_process(tmp_
     claims.mkdir()
     folder.mkdir()
     for number in range(6):
-        (folder / f"test_{number}.py").write_text(f"FILE = {number}\n{TESTS}")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.shares", "-p", "no:cacheprovider", "--rootdir", "."]
+        (folder / f"check_{number}.py").write_text(f"FILE = {number}\n{TESTS}")
+    # settings that are found where pytest is called
+    (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\npython_files = "check_*.py"\n')
     running = [
         subprocess.Popen(
-            [*command, "--claims", str(claims), "--share", str(share)],
+            share_command(claims, share, ["-q", "-p", "no:cacheprovider"]),
             cwd=folder,
             env={**os.environ, "SHARE": str(share), "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
