@@ -16,7 +16,8 @@ set -euo pipefail
 
 cd "${SLURM_SUBMIT_DIR:?is set by sbatch}"
 [ $# -gt 0 ] || { echo "usage: sbatch $0 jobs/JOB.py --config RECIPE --root ROOT" >&2; exit 2; }
-head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head_node=${hosts%%$'\n'*}
 port=$((20000 + SLURM_JOB_ID % 20000)) # two jobs may share a node
 
 # a token of this job's own: no other user of these nodes submits code to its cluster
@@ -27,14 +28,15 @@ export RAY_ADDRESS="$head_node:$port"
 
 .venv/bin/theta-ray doctor "${@:2}"
 # --signal=B:TERM reaches this shell alone; the job hears of it, gives its lease back and leaves with exit code 7
+noticed=
+trap 'noticed=yes; kill -TERM "$!"' TERM
 srun --export=ALL .venv/bin/ray symmetric-run --address "$head_node:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \
     --num-cpus "$SLURM_CPUS_PER_TASK" --temp-dir "/tmp/ray-$SLURM_JOB_ID" -- .venv/bin/python "$@" &
 job=$!
-trap 'kill -TERM "$job"' TERM
 code=0
 wait "$job" || code=$?
-while kill -0 "$job" 2>/dev/null; do # the notice ended the wait, not the job
-    code=0
+while [ -n "$noticed" ]; do # the notice ended the wait, not the job
+    noticed= code=0
     wait "$job" || code=$?
 done
 exit "$code"

@@ -207,7 +207,7 @@ def test_counts_on_the_page_are_those_of_tables_truth_and_raw_lines(nights: Nigh
         (row["topic_id"], row["label"], row["size"]) for row in topics
     }
     assert sum(row["size"] for row in topics) == kept
-    listed = {row[0]: int(row[1].replace(",", "")) for row in page.tables["Tables"]}
+    listed = {row[0]: int(row[1].replace(",", "")) for row in page.tables["Each in the version that was read"]}
     assert listed == {name: table.num_rows for name, table in tables.items()}
 
 
