@@ -21,7 +21,7 @@ from tests.unit.test_windows import EVENTS, Events, timeline_of
 from theta_ray.corpus import prepare
 from theta_ray.errors import ConfigError
 from theta_ray.network import analyze_network, windows
-from theta_ray.network.co_action_test import CoActionTest
+from theta_ray.network.co_action_chance import CoActionTest
 from theta_ray.network.episodes import DEFINITIONS, episode_statistics, episodes
 from theta_ray.network.windows import Timeline, coordinated
 
@@ -70,8 +70,8 @@ def test_blocks_change_no_bit_and_p_values_are_probabilities(events: Events, pai
     assert ((found > 0) & (found <= 1)).all()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "BLOCK_PAIRS", pairs)
-        patch.setattr("theta_ray.network.co_action_test.BLOCK", pairs)
-        patch.setattr("theta_ray.network.co_action_test.CELLS", pairs)
+        patch.setattr("theta_ray.network.co_action_chance.BLOCK", pairs)
+        patch.setattr("theta_ray.network.co_action_chance.CELLS", pairs)
         parts = [test.p_values(part) for part in coordinated(timeline, 3)]
     assert np.concatenate([np.zeros(0), *parts]).tolist() == found.tolist()
 

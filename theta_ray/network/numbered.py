@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from theta_ray.corpus import staging
 from theta_ray.corpus.staging import read_rows, write_rows
 from theta_ray.network.bicm import Bicm
-from theta_ray.network.co_action_test import CoActionTest
+from theta_ray.network.co_action_chance import CoActionTest
 from theta_ray.network.contexts import GraphTask, participants, timeline
 from theta_ray.network.edge_files import EdgeFiles
 from theta_ray.network.graph import Graph
