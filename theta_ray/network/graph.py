@@ -44,9 +44,10 @@ class Graph:
         """
         rows, columns = np.asarray(source, np.int64), np.asarray(target, np.int64)
         weights = np.ones(len(rows)) if weight is None else np.asarray(weight, np.float64)
-        ends = np.concatenate([rows, columns])
-        if len(ends) and not 0 <= ends.min() <= ends.max() < num_nodes:
-            raise ValueError(f"nodes {ends.min()} to {ends.max()}: the graph has 0 to {num_nodes - 1}")
+        if len(rows):
+            first, last = min(rows.min(), columns.min()), max(rows.max(), columns.max())
+            if not 0 <= first <= last < num_nodes:
+                raise ValueError(f"nodes {first} to {last}: the graph has 0 to {num_nodes - 1}")
         if not directed:
             rows, columns = np.minimum(rows, columns), np.maximum(rows, columns)
         kept = rows != columns

@@ -20,6 +20,7 @@ from theta_ray.network.false_discoveries import benjamini_hochberg
 from theta_ray.network.graph import Graph, Nodes
 from theta_ray.network.hits import hits, hits_statistics, hits_statistics_of
 from theta_ray.network.pagerank import pagerank, pagerank_statistics
+from theta_ray.network.reciprocity import dyads
 from theta_ray.network.statistic import Statistic, statistics_of
 
 Array = NDArray[Any]
@@ -60,8 +61,9 @@ def measure(graph: Graph, kept: Graph | None, settings: Network, threads: int = 
     searched = kept if kept is not None and rules.on_backbone else graph
     seeds = range(settings.seed, settings.seed + rules.num_seeds)
     with ThreadPoolExecutor(threads) as pool:
-        first, ranked = pool.submit(structures.Known.of, graph), pool.submit(pagerank, graph)
-        known = first.result()
+        pairs, weak = pool.submit(dyads, graph), pool.submit(components.weak_components, graph)
+        ranked = pool.submit(pagerank, graph)
+        known = structures.Known(pairs.result(), weak.result())
         shared = known._asdict() if searched is graph else {}
         # the longest first
         asked = pool.submit(communities, searched, seeds, _search(settings), **shared)
