@@ -130,6 +130,32 @@ def test_who_takes_part_in_a_thread_is_a_choice(tmp_path: Path, participants: st
     assert {" ".join(pair): count for pair, count in edges.items()} == {p: 1 + (p in twice) for p in PAIRS}
 
 
+def test_threads_are_posts_and_contexts_of_comments_and_no_reposts(tables: Tables) -> None:
+    found = statistics_of(tables, "corpus")
+    names = ("num_threads", "num_threads_without_post", "thread_commented_share", "thread_comments_max")
+    # p1, p12 and the one that is lost; five reposts have contexts of their own
+    assert tuple(found[name] for name in names) == (3, 1, 1, 9)
+
+
+@pytest.mark.parametrize(("participants", "pairs"), [("commenters", 1), ("all", 4)])
+def test_a_repost_is_in_a_thread_only_where_others_answer_it(tmp_path: Path, participants: str, pairs: int) -> None:
+    rows = [
+        row("p1", "ann"),
+        row("c2", "bob", "p1", "p1"),
+        row("c3", "cat", "p1", "p1"),
+        row("r4", "dan", "p1", "p1", kind="repost"),  # an interface that puts it where its original is
+        row("r5", "eve", "p1", kind="repost"),
+        row("c6", "fay", "r5", "r5"),
+    ]
+    section = {"graphs": ["co_thread"], "projection": {"participants": participants}}
+    tables = tables_of(network_config(tmp_path, rows, section))
+    found = statistics_of(tables, "corpus")
+    assert (found["num_threads"], found["num_threads_without_post"], found["thread_comments_mean"]) == (2, 0, 1.5)
+    edges = edges_of(tables, "co_thread")
+    assert len(edges) == pairs
+    assert "dan" not in {author for edge in edges for author in edge}
+
+
 def test_authors_have_their_documents_scores_and_times(tables: Tables) -> None:
     rows = {row["author_id"]: row for row in tables["authors"].to_pylist()}
     columns = ("num_documents", "num_posts", "num_comments", "num_reposts", "score")

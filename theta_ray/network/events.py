@@ -108,7 +108,7 @@ def _of_graphs(events: dict[GraphName, pa.Table]) -> dict[str, pa.Table]:
 
 
 def _of_people(documents: pa.Table, topic_ids: pa.Array) -> dict[str, pa.Table]:
-    threads = documents.filter(documents["context_id"].is_valid())
+    threads = in_threads(documents)
     activity = documents.select(["author_id", "created_at", "kind", "score"]).append_column("topic_id", topic_ids)
     activity = activity.append_column("container", numbers_of(documents["container"]))
     digests = b"".join(documents["text_hash"].to_pylist())
@@ -134,9 +134,16 @@ def topics_of(task: ReadTask, documents: pa.Table) -> pa.Array:
     return topic_ids.take(pc.index_in(cluster_ids, names))
 
 
+def in_threads(documents: pa.Table) -> pa.Table:
+    """Documents of a thread. A repost answers nobody in it: it is there only where it is what the others answer."""
+    is_repost = pc.equal(documents["kind"], "repost")
+    opens = pc.equal(documents["doc_id"], documents["context_id"])
+    return documents.filter(pc.and_(documents["context_id"].is_valid(), pc.or_(opens, pc.invert(is_repost))))
+
+
 def _threads(documents: pa.Table, settings: Network) -> pa.Table:
     """Authors in the threads that they take part in."""
-    who, threads = settings.projection.participants, documents.filter(documents["context_id"].is_valid())
+    who, threads = settings.projection.participants, in_threads(documents)
     if who != "all":
         threads = threads.filter(pc.not_equal(threads["doc_id"], threads["context_id"]))
     if who == "top_level":

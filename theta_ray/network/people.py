@@ -108,7 +108,12 @@ def measure_threads(task: RangeTask) -> dict[str, Any]:
 
 
 def shapes_of(rows: pa.Table) -> Threads:
-    """What threads are like, from documents with `context_id`, `doc_id`, `parent_id` and `created_at`."""
+    """What threads are like, from documents with `context_id`, `doc_id`, `parent_id`, `created_at` and `kind`.
+
+    A repost without comments is no thread.
+    """
+    others = rows.filter(pc.not_equal(rows["kind"], "repost"))
+    rows = rows.filter(pc.is_in(rows["context_id"], value_set=others["context_id"].combine_chunks())).combine_chunks()
     coded = rows["context_id"].combine_chunks().dictionary_encode()
     thread, times = coded.indices.to_numpy(), integers(rows["created_at"])
     is_post = pc.equal(rows["doc_id"], rows["context_id"]).to_numpy()

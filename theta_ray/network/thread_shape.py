@@ -49,7 +49,8 @@ _SHAPE = {
     },
 }
 DEFINITIONS = {
-    "num_threads": "Threads: posts, commented or not, and contexts of comments whose post is not there.",
+    "num_threads": "Threads: posts, commented or not, and contexts of comments whose post is not there. A repost is in "
+    "none but its own, where others answer it.",
     "num_threads_without_post": "Of these, those whose post is not there.",
     "thread_comments_max": "Most comments of a thread; NaN without threads.",
     "num_threads_at_max": "Threads with exactly so many comments, 0 where that is none: several with the same round "
