@@ -19,6 +19,7 @@ from tests.small_jobs import save_recipe
 from theta_ray.config import Config
 from theta_ray.console.diff import topic_changes
 from theta_ray.console.main import main
+from theta_ray.console.runs import list_runs, runs_table
 from theta_ray.console.text_table import TextTable, cut_to, display_width, trend
 from theta_ray.network.analyze_network import make_job as network_job
 from theta_ray.topics.label_topics import make_job as topics_job
@@ -192,6 +193,25 @@ def test_a_table_fits_the_terminal_and_strangers_text_does_not_steer_it(width: i
 def test_a_column_that_another_command_takes_is_never_cut() -> None:
     table = TextTable("runs", ("stage", "run"), (("analyze_network", "x" * 41),), keep="run")
     assert all("x" * 41 in line for line in table.lines(50)[3:])
+
+
+def test_a_column_that_another_one_says_as_well_gives_way_and_the_table_says_so() -> None:
+    columns = ("stored", "stage", "seconds", "cost", "run")
+    row = ("2026-01-31 10:35", "analyze_network", 11.5, None, "network_stats/e98be36bd3a6/2026-01-31/1")
+    table = TextTable("runs", columns, (row,), keep="run", spare="stage")
+    wide, narrow = table.lines(92), table.lines(80)
+    assert "analyze_network" in wide[3]
+    assert len(wide) == 4
+    assert max(map(len, narrow)) <= 80
+    assert narrow[3].split() == ["2026-01-31", "10:35", "11.5", "-", row[-1]]
+    assert narrow[4] == f"without stage: all columns take a width of {max(map(len, wide))}, or --json"
+
+
+def test_runs_fit_a_terminal_of_80_columns(nights: Config) -> None:
+    table = runs_table(list_runs(nights.root, 20))
+    lines = table.lines(80)
+    assert max(map(len, lines)) <= 80
+    assert all(row[0] in line and row[-1] in line for row, line in zip(table.rows, lines[3:], strict=False))
 
 
 def test_the_command_that_is_installed_is_this_one() -> None:

@@ -88,7 +88,7 @@ def runs_table(runs: Iterable[Run]) -> TextTable:
         )
         for run in runs
     )
-    return TextTable("runs", COLUMNS, rows, keep="run")
+    return TextTable("runs", COLUMNS, rows, keep="run", spare="stage")
 
 
 def cost_of(card: RunCard) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from theta_ray.runcard import RULE
@@ -26,6 +26,8 @@ class TextTable:
     note: str = ""
     keep: str = ""
     """A column that is never cut: what another command takes."""
+    spare: str = ""
+    """A column that is left out where not all fit: what another one says as well, in other words."""
 
     def lines(self, width: int, max_rows: int | None = None) -> list[str]:
         """The table in at most `width` columns of a terminal: the widest texts are cut; at most `max_rows` rows."""
@@ -33,6 +35,8 @@ class TextTable:
         cells = [[_cell(value) for value in row] for row in shown]
         heads = [name.replace("_", " ") for name in self.columns]
         needed = [max(display_width(row[i]) for row in [heads, *cells]) for i in range(len(heads))]
+        if self.spare and sum(needed) + GAP * len(needed) > width:
+            return self._without_spare(sum(needed) + GAP * len(needed)).lines(width, max_rows)
         widths = _fit(needed, width, self.columns.index(self.keep) if self.keep else None)
         right = [any(map(_is_number, column)) for column in zip(*shown, strict=True)] or [False] * len(heads)
         lines = [escaped(self.name), RULE[: min(width, len(RULE))]]
@@ -41,6 +45,16 @@ class TextTable:
         if hidden:
             lines.append(f"{hidden:,} more: --table {self.name}")
         return lines + ([cut_to(escaped(self.note), width)] if self.note else [])
+
+    def _without_spare(self, full_width: int) -> TextTable:
+        place = self.columns.index(self.spare)
+        return replace(
+            self,
+            columns=self.columns[:place] + self.columns[place + 1 :],
+            rows=tuple(row[:place] + row[place + 1 :] for row in self.rows),
+            note=f"without {self.spare}: all columns take a width of {full_width}, or --json",
+            spare="",
+        )
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rows as objects."""
