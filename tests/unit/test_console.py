@@ -165,6 +165,11 @@ def test_runs_are_listed_newest_first_shown_and_compared(
         (["show", "--date", "2020-01-01"], 3, "nothing of 2020-01-01 is committed for this recipe"),
         (["show", "--table", "hub"], 2, "--table hub: there is none of"),
         (["diff", "v9", "2026-01-31"], 3, "there is no such publication"),
+        (
+            ["diff", *NIGHTS, "--table", "topic"],
+            2,
+            "--table topic: there is no such table; choose one of rows, quarantine",
+        ),
         (["runs", "show", "embeddings/../x"], 2, "is no run; take a name such as"),
         (["runs", "show", "embeddings/0123456789ab/2026-01-31/1"], 3, "there is no run"),
     ],
@@ -217,6 +222,49 @@ def test_runs_fit_a_terminal_of_80_columns(nights: Config) -> None:
 def test_the_command_that_is_installed_is_this_one() -> None:
     scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
     assert pkgutil.resolve_name(scripts["theta-ray"]) is main
+
+
+def test_a_table_without_a_difference_is_said_to_have_none(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "diff", *options, "--no-json", "--table", "settings", *NIGHTS)
+    assert (code, out.splitlines()[1:]) == (0, ["", "no difference"])
+
+
+def test_prose_goes_on_in_further_lines_and_no_word_is_lost() -> None:
+    words = "the time is neither ISO 8601, Unix seconds nor a date of 日本 at all"
+    lines = TextTable("quarantine", ("reason", "rows", "meaning"), (("bad_time", 2, words),), prose=True).lines(40)
+    assert all(display_width(line) <= 40 for line in lines)
+    assert lines[3].startswith("  bad_time     2  the time")
+    assert " ".join([lines[3].split("  ")[-1], *(line.strip() for line in lines[4:])]) == words
+
+
+def test_rows_become_records_where_they_do_not_fit_and_nothing_is_cut() -> None:
+    columns = ("graph", "statistic", "value", "null_mean", "z", "definition")
+    name = "comments_top_10_percent_share_with_zeros"
+    rows = (("co_thread", name, 0.527, None, 2.85, "edges " * 30), ("co_thread", "density", 1.5, 0.25, None, "few"))
+    table = TextTable("statistics", columns, rows, records=True)
+    lines = table.lines(80)
+    assert max(map(len, lines)) <= 80
+    assert lines[2:4] == ["  co_thread", f"    {name}  value 0.527  z 2.85  definition"]
+    assert sum(line.split().count("edges") for line in lines) == 30
+    assert lines[-1] == "    density  value 1.5  null mean 0.25  definition few"
+    assert len(table.lines(400)) == 5
+
+
+def test_paths_are_whole_and_other_columns_too_where_a_path_leaves_no_room() -> None:
+    path = "/tables/" + "x" * 60
+    table = TextTable("versions", ("table", "version", "path"), (("topics", 1, path),), keep="path", spare="table")
+    assert table.lines(60)[2:4] == ["  version  path", f"        1  {path}"]
+
+
+def test_a_number_just_below_one_is_not_one() -> None:
+    rows = (("smallest cosine", 0.999979827), ("recall", 1.0), ("other", 0.5))
+    assert [line.split()[-1] for line in TextTable("documents", ("what", "value"), rows).lines(80)[3:]] == [
+        "0.999979827",
+        "1",
+        "0.5",
+    ]
 
 
 def test_trends_and_cuts_count_columns() -> None:

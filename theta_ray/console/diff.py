@@ -9,15 +9,23 @@ from typing import Any
 from theta_ray.console.days import Night
 from theta_ray.console.read_tables import Tables, rows_of
 from theta_ray.console.text_table import TextTable
+from theta_ray.errors import ConfigError
 from theta_ray.report.tables import Committed
 from theta_ray.runcard import load_run_card
 from theta_ray.stale import compare_settings
 
 Topic = dict[str, Any]
+NAMES = ("rows", "quarantine", "topics", "statistics", "settings", "versions")
 
 
-def make_diff(before: Night, after: Night) -> list[TextTable]:
-    """The tables that tell what changed; those without a row are left out."""
+def make_diff(before: Night, after: Night, only: str | None = None) -> list[TextTable]:
+    """The tables that tell what changed, or the one that is asked for; those without a row are left out.
+
+    Raises:
+        ConfigError: there is no such table.
+    """
+    if only is not None and only not in NAMES:
+        raise ConfigError(f"--table {only}: there is no such table; choose one of {', '.join(NAMES)}")
     a, b = before.tables, after.tables
     tables = [
         count_changes("rows", _rows(a), _rows(b)),
@@ -27,7 +35,7 @@ def make_diff(before: Night, after: Night) -> list[TextTable]:
         _lines("settings", compare_settings(_of_cards(a, "recipe"), _of_cards(b, "recipe"))),
         _lines("versions", compare_settings(_of_cards(a, "versions"), _of_cards(b, "versions"))),
     ]
-    return [table for table in tables if table.rows]
+    return [table for table in tables if table.rows and only in (None, table.name)]
 
 
 def count_changes(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> TextTable:
@@ -80,7 +88,7 @@ def statistic_changes(
         width = max(a["high"] - a["low"], b["high"] - b["low"])
         rows.append((-gap / width if width else float("-inf"), (*key, a["value"], b["value"], _interval(a, b))))
     columns = ("graph", "statistic", "before", "after", "intervals")
-    return TextTable("statistics", columns, tuple(row for _, row in sorted(rows)))
+    return TextTable("statistics", columns, tuple(row for _, row in sorted(rows)), records=True)
 
 
 def _interval(*rows: dict[str, Any]) -> str:
@@ -88,7 +96,7 @@ def _interval(*rows: dict[str, Any]) -> str:
 
 
 def _lines(name: str, lines: list[str]) -> TextTable:
-    return TextTable(name, ("what differs",), tuple((line,) for line in lines))
+    return TextTable(name, ("what differs",), tuple((line,) for line in lines), prose=True)
 
 
 def _rows(tables: Tables) -> dict[str, int]:

@@ -101,11 +101,12 @@ def _diff(options: argparse.Namespace) -> int:
 
     config, _ = read_options(options)
     before, after = (find_night(config, asked) for asked in options.nights)
-    tables = [table for table in make_diff(before, after) if options.table in (None, table.name)]
+    tables = make_diff(before, after, options.table)
     if _as_json(options):
         write_json({"before": before.day, "after": after.day}, tables)
     else:
-        write_tables(f"{before.title}  to  {after.title}", tables, whole=options.table is not None)
+        title = f"{before.title}  to  {after.title}"
+        write_tables(title if tables else f"{title}\n\nno difference", tables, whole=options.table is not None)
     return 0
 
 

@@ -76,7 +76,7 @@ def quarantine(tables: Tables) -> TextTable:
             counts.update(tables[name].manifest["quarantined"])
     meanings = {**DAMAGED, **FILTERED}
     rows = [(reason, count, meanings.get(reason, "")) for reason, count in counts.most_common()]
-    return TextTable("quarantine", ("reason", "rows", "meaning"), tuple(rows))
+    return TextTable("quarantine", ("reason", "rows", "meaning"), tuple(rows), prose=True)
 
 
 def languages(tables: Tables, min_cell: int) -> TextTable:
@@ -148,7 +148,7 @@ def statistics(tables: Tables, *, whole: bool) -> TextTable:
     rows = [tuple(row[name] for name in columns) for row in found if whole or row["statistic"] in places]
     if not whole:
         rows.sort(key=lambda row: (row[0] == "corpus", row[0], places[row[1]]))
-    return TextTable("statistics", columns, tuple(rows))
+    return TextTable("statistics", columns, tuple(rows), records=True)
 
 
 def hubs(tables: Tables, min_cell: int) -> TextTable:
@@ -190,4 +190,4 @@ def versions(tables: Tables) -> TextTable:
         (name, each.manifest["version"], each.manifest["num_rows"], each.partition.path)
         for name, each in sorted(tables.items())
     ]
-    return TextTable("versions", ("table", "version", "rows", "path"), tuple(rows))
+    return TextTable("versions", ("table", "version", "rows", "path"), tuple(rows), keep="path", spare="table")

@@ -125,7 +125,7 @@ def diff_runs(before: Run, after: Run) -> list[TextTable]:
 
 def _compare(before: RunCard, after: RunCard, part: str) -> TextTable:
     lines = compare_settings(_tree(getattr(before, part)), _tree(getattr(after, part)))
-    return TextTable(part, ("what differs",), tuple((line,) for line in lines))
+    return TextTable(part, ("what differs",), tuple((line,) for line in lines), prose=True)
 
 
 def _tree(value: Any) -> dict[str, Any]:
