@@ -118,6 +118,7 @@ def test_a_night_without_a_new_text_loads_no_model(nightly: Config, monkeypatch:
     card = embed.run(nightly, NIGHTS[2])
     assert card.figures["shards_of_known_texts"] == card.figures["shards"] > 1
     assert card.figures["tokens_embedded_by_this_run"] == card.figures["texts_embedded_by_this_run"] == 0
+    assert card.figures["padding_share"] == 0
     yesterday = rows(nightly, NIGHTS[1])
     assert rows(nightly, NIGHTS[2]) == {f"c{89 - int(doc_id[1:])}": row for doc_id, row in yesterday.items()}
     assert embed.run(nightly, NIGHTS[2]).status == "nothing to do"

@@ -48,8 +48,11 @@ def test_a_partial_embedding_after_a_migration_keeps_ids_and_trends_and_says_wha
     planned = migrate.plan(after, OLD[-1]).steps[0].figures
     assert planned["full_by"] == f"jobs/label_topics.py --date each of {OLD[0]} to {OLD[1]}, the oldest first"
     assert planned["partial_by"] == f"jobs/label_topics.py --date {OLD[1]}"
+    named = migrate.plan(after.model_copy(update={"recipe_path": "my recipe.yaml"}), OLD[-1]).steps[0].figures
+    assert named["partial_by"] == f"python jobs/label_topics.py --config 'my recipe.yaml' --date {OLD[1]}"
     assert [planned[f"{which}_documents"] for which in ("full", "partial")] == [240, 120]
     card = migrate.run(after, OLD[-1])
+    assert card.figures["anchors"] <= planned["anchors_at_most"] == 120
     assert (card.figures["days_mapped"], card.figures["documents_mapped"]) == (2, 240)
     assert card.figures["documents_embedded"] == 0
     for night in OLD:

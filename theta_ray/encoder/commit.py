@@ -155,6 +155,11 @@ def _run_figures(config: Config, work: Work) -> dict[str, Any]:
     return figures
 
 
+def _padding_share(num_tokens: int, num_padded_tokens: int) -> float:
+    """The share of computed tokens that were padding; none where all texts were known and nothing was computed."""
+    return round(1 - num_tokens / num_padded_tokens, 4) if num_padded_tokens else 0.0
+
+
 def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -> RunCard:
     """The run card: figures of the table, rates of this run."""
     counts = body["counts"]
@@ -167,7 +172,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             **_text_figures(counts, work),
             "texts_between_shards": body["shared"]["finding"],
             **_run_figures(config, work),
-            "padding_share": round(1 - counts["num_tokens"] / max(1, counts["num_padded_tokens"]), 4),
+            "padding_share": _padding_share(counts["num_tokens"], counts["num_padded_tokens"]),
             "smallest_cosine": body["min_cosine"],
             "rows_compared": counts["num_compared"],
             "recall_at_10": body["recall_at_10"]["value"],

@@ -46,7 +46,7 @@ def plan(config: Config, day: str) -> Plan:
         status, reasons = "would run", ["the vectors of both models have not been compared"]
         anchors = min(job.settings.num_anchors, found.earlier["num_rows"])
         tokens = round(told["full_tokens"] * anchors / max(1, told["full_documents"]))
-        figures |= {"anchors": anchors, "estimated_tokens_of_anchors": tokens}
+        figures |= {"anchors_at_most": anchors, "estimated_tokens_of_anchors": tokens}
     else:
         carrying, reasons = carrying_of(found, manifest), []
         will_carry = carrying is not None and why_not(found, manifest) is None and not carrying.is_done()

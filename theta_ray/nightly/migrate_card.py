@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from theta_ray.nightly.earlier_embeddings import EarlierDay, below_bound, earlier_days, full_cost, partial_cost
@@ -83,13 +84,15 @@ def _standing(days: list[EarlierDay]) -> dict[str, Any]:
 
 
 def _next(which: str, found: Migration, days: list[EarlierDay]) -> dict[str, str]:
-    """The command that embeds the days that are left."""
+    """The command that embeds the days that are left, but for --root, --resources and --set, which are as given."""
     left = sorted(day.date for day in days if not day.is_embedded)
     job = "jobs/embed.py" if found.config.recipe.cluster is None else "jobs/label_topics.py"
     if not left:
         return {}
     when = left[0] if len(left) == 1 else f"each of {left[0]} to {left[-1]}, the oldest first"
-    return {f"{which}_by": f"{job} --date {when}"}
+    recipe = found.config.recipe_path  # none where the recipe was made in a program
+    command = f"python {job} --config {shlex.quote(recipe)}" if recipe else job
+    return {f"{which}_by": f"{command} --date {when}"}
 
 
 def _overlaps(found: Migration, manifest: dict[str, Any], days: list[EarlierDay]) -> dict[str, Any]:
