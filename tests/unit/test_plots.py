@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from theta_ray.network.pictures import fits
 from theta_ray.network.plots import Curve, degree_plot, hours_plot, line_plot, lorenz_plot
 from theta_ray.svg import HEIGHT, LEFT, TOP, WIDTH, Axis, Picture, Values, line, thinned
 
@@ -79,6 +80,17 @@ def test_a_power_law_is_a_straight_line_on_logarithmic_axes() -> None:
     (straight,) = [p for p in root.findall("{*}path") if p.get("class") == "tr-s1" and "l" in p.get("d", "")]
     x, y = places(straight.get("d", "")).T
     np.testing.assert_allclose(y - TOP, (x - LEFT) * HEIGHT / WIDTH, atol=0.1)
+
+
+def test_a_lognormal_far_below_its_tail_has_shares(recwarn: pytest.WarningsRecorder) -> None:
+    # as fitted to a tail that looks like a power law: the tail's own probability is below the smallest number
+    found = {"exponent": 3.0, "x_min": 2.0, "size": 50.0, "lognormal_mu": -400.0, "lognormal_sigma": 10.0}
+    known = {("mention", f"degree_tail_{name}"): value for name, value in found.items()}
+    curve = fits(np.array([1.0, 2.0, 4.0, 8.0]), "degree", "mention", {**known, ("mention", "num_nodes"): 100.0})
+    assert curve["lognormal"].x.tolist() == [2, 4, 8]
+    assert curve["lognormal"].y[0] == 0.5
+    assert (np.diff(curve["lognormal"].y) < 0).all()
+    assert not recwarn.list
 
 
 def test_an_hour_is_a_bar_with_its_number_and_share() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.special import ndtr, zeta
+from scipy.special import log_ndtr, zeta
 
 from theta_ray.errors import StageError
 from theta_ray.network.corpus_statistics import CORPUS
@@ -80,5 +80,6 @@ def fits(x: NDArray[Any], of: str, graph: str, known: Known) -> dict[str, Curve]
     tail = x[x >= x_min]
     share = size / num_nodes
     law = zeta(exponent, tail) / zeta(exponent, x_min)
-    above = ndtr(-(np.log(tail - 0.5) - mu) / sigma) / ndtr(-(np.log(x_min - 0.5) - mu) / sigma)
+    # a tail far above mu has a probability below the smallest number, and a part of it still has a share
+    above = np.exp(log_ndtr(-(np.log(tail - 0.5) - mu) / sigma) - log_ndtr(-(np.log(x_min - 0.5) - mu) / sigma))
     return {f"power law, exponent {exponent:.2f}": Curve(tail, share * law), "lognormal": Curve(tail, share * above)}
