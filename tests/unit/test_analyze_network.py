@@ -221,6 +221,19 @@ def test_reciprocity_stands_beside_that_of_random_graphs_of_the_same_degrees(tab
             assert row["num_nulls"] == 0
 
 
+def test_top_contexts_add_up_and_name_no_small_group(tmp_path: Path) -> None:
+    used = {"tea": ("ann", "bob", "cat", "ann"), "tin": ("ann", "bob"), "jar": ("dan",), "other": ("ann", "bob", "cat")}
+    rows = [
+        row(f"p{place}", author, tags=[name])
+        for place, (name, author) in enumerate((name, author) for name, authors in used.items() for author in authors)
+    ]
+    rows = [{**each, "text": f"{each['text']} #{each['tags'][0]}"} for each in rows]
+    tables = tables_of(network_config(tmp_path, rows, {"graphs": ["co_hashtag"], "min_cell": 2}))
+    # the tag of one author is among the rest, and so is the tag that is called like it
+    found = {row["context"]: (row["num_events"], row["num_authors"]) for row in tables["top_contexts"].to_pylist()}
+    assert found == {"tea": (4, 3), "tin": (2, 2), "other": (4, None)}
+
+
 def test_the_run_card_says_where_pictures_and_graph_files_are(tmp_path: Path) -> None:
     section = {"graphs": ["comment_to_post_author"], "max_export_edges": 100}
     config = network_config(tmp_path, talk(), section)

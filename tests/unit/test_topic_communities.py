@@ -116,6 +116,9 @@ def test_lists_name_no_group_of_few_authors_and_none_that_follows_from_the_rest(
     assert top_list(["a", "b"], np.array([3, 3]), np.array([6, 6]), 1) == [Row("a", 3, 6), Row("other", 3, None)]
     assert top_list(["b", "a"], np.array([3, 3]), np.array([6, 6]), 9) == [Row("a", 3, 6), Row("b", 3, 6)]
     assert top_list(["a"], np.array([3]), np.array([2]), 9) == []
+    # a hashtag may be called so: it is not taken for the rest, and not lost
+    assert top_list(["a", "other"], np.array([3, 9]), np.array([6, 6]), 9) == [Row("a", 3, 6), Row("other", 9, None)]
+    assert top_list(["other"], np.array([9]), np.array([6]), 9) == []
     with pytest.raises(ValueError, match="names of groups repeat"):
         top_list(["a", "a"], np.array([3, 3]), np.array([6, 6]), 9)
 

@@ -29,7 +29,6 @@ from theta_ray.network.job import TIME, NetworkJob, RangeTask
 from theta_ray.network.pricing import Price, price
 from theta_ray.network.top_lists import top_list
 from theta_ray.network.windows import Timeline
-from theta_ray.privacy import OTHER
 from theta_ray.schemas_network import TOP_CONTEXTS
 
 EVENTS = pa.schema([("graph", pa.string()), ("context", pa.int64()), ("author_id", pa.string()), ("created_at", TIME)])
@@ -74,12 +73,10 @@ def list_contexts(task: GraphTask) -> dict[str, Any]:
     """Stage the contexts of a graph with most events that enough authors are in."""
     job = task.job
     rows = pa.concat_tables(read_rows(job.staged(f"contexts-{task.graph}", f"{p:05d}")) for p in range(task.ranges))
-    # no context may be taken for the rest
-    named = rows.filter(pc.not_equal(rows["context"], OTHER))
     listed = top_list(
-        named["context"].to_pylist(),
-        named["num_events"].to_numpy(),
-        named["num_authors"].to_numpy(),
+        rows["context"].to_pylist(),
+        rows["num_events"].to_numpy(),
+        rows["num_authors"].to_numpy(),
         job.settings.num_top,
         job.settings.min_cell,
     )

@@ -48,22 +48,23 @@ def top_list(
     Nothing where no group may be named.
 
     Args:
-        names: of the groups; none is called `other`.
+        names: of the groups; one that is called `other` is in the row of that name.
         num_documents: [groups]
         num_authors: [groups] distinct.
         count: names at most.
         minimum: authors that a named group has at least.
 
     Raises:
-        ValueError: a group is called `other`, or two have one name.
+        ValueError: two groups have one name.
     """
-    if OTHER in names or len(set(names)) != len(names):
-        raise ValueError(f"names of groups repeat, or one is {OTHER!r}: give each a name of its own")
+    if len(set(names)) != len(names):
+        raise ValueError("names of groups repeat: give each a name of its own")
     visible = publishable({name: int(size) for name, size in zip(names, num_authors, strict=True)}, minimum)
     rows = [
         Row(name, int(documents), int(size))
         for name, documents, size in zip(names, num_documents, num_authors, strict=True)
     ]
+    visible.pop(OTHER, None)
     named = sorted((row for row in rows if row.name in visible), key=lambda row: (-row.num_documents, row.name))
     shown = named[:count]
     left = sum(row.num_documents for row in rows) - sum(row.num_documents for row in shown)
