@@ -175,7 +175,8 @@ def test_a_projection_over_its_budget_is_refused_in_one_line(
     options = saved(config, tmp_path)
     assert exit_code(options) == ConfigError.exit_code == 2
     line, last = capsys.readouterr().err.strip().splitlines()[-2:]
-    assert line.startswith("projection: ")
+    assert line.startswith("co_container: projection: ")
+    assert ", 5.3 KB of edges at most, 0.0 seconds of one core, " in line
     assert "over the budget of 10; choose policy cap, thin or sample" in line
     assert last.startswith("exit code 2")
     assert exit_code([*options, "--plan"]) == 0

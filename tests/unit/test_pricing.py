@@ -54,6 +54,7 @@ def test_a_hub_is_refused_in_one_line_that_says_what_to_choose() -> None:
         price(histogram, 100_000)
     assert str(refused.value) == (
         "projection: 4,999,995,000 pairs of actors (the largest context, of 100,000 actors, has 4,999,950,000), "
+        "140.0 GB of edges at most, 500.0 seconds of one core, "
         "over the budget of 2,000,000,000; choose policy cap, thin or sample, a lower limit or more max_pairs"
     )
 

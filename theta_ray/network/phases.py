@@ -13,7 +13,7 @@ from theta_ray.config import Resources
 from theta_ray.corpus.duplicates import num_buckets
 from theta_ray.corpus.staging import read_rows
 from theta_ray.encoder.processor import usable_cores
-from theta_ray.errors import StageError
+from theta_ray.errors import ConfigError, StageError
 from theta_ray.network.contexts import GraphTask, count_contexts, histogram, priced
 from theta_ray.network.events import read_events
 from theta_ray.network.graph_tables import measure_graph, measure_in_blocks
@@ -98,7 +98,10 @@ def price_graphs(job: NetworkJob, counted: Counted) -> dict[str, Price]:
     prices: dict[str, Price] = {}
     for graph in job.settings.projected:
         sizes = histogram(counted.contexts, graph)
-        prices[graph] = priced(sizes, counted.totals["num_authors"], job.settings.projection)
+        try:
+            prices[graph] = priced(sizes, counted.totals["num_authors"], job.settings.projection)
+        except ConfigError as error:
+            raise ConfigError(f"{graph}: {error}") from None
         if job.settings.projection.window_seconds is None:  # those within a window are counted with their times
             figures = ", ".join(f"{name} {value}" for name, value in prices[graph].figures().items())
             logger.info("%s: %s", graph, figures)

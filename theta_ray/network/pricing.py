@@ -7,7 +7,7 @@ says what is done with contexts above a limit of actors; the limit is given, or 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -141,9 +141,10 @@ def price(
 
 def _counted(found: Price) -> str:
     largest = found.largest_context
+    whole = replace(found, num_pairs=found.num_pairs or found.num_pairs_exact)
     return (
-        f"{found.num_pairs or found.num_pairs_exact:,} pairs of actors (the largest context, of {largest:,} actors, "
-        f"has {_pairs(largest):,})"
+        f"{whole.num_pairs:,} pairs of actors (the largest context, of {largest:,} actors, has {_pairs(largest):,}), "
+        f"{_bytes(whole.bytes_at_most)} of edges at most, {whole.seconds():,.1f} seconds of one core"
     )
 
 
