@@ -45,6 +45,17 @@ def test_the_loss_falls_and_the_labels_come_closer(tuned: tuple[Any, RunCard]) -
     assert "knn_accuracy" in card.figures
 
 
+def test_the_plan_tells_the_steps_that_a_run_takes(tuned: tuple[Any, RunCard]) -> None:
+    config, card = tuned
+    planned = finetune.plan(config, DAY).steps[-1].figures
+    assert [planned[name] for name in ("training_pairs", "steps")] == [
+        card.figures[name] for name in ("training_pairs", "steps")
+    ]
+    longer = config.recipe.finetune.model_copy(update={"epochs": 100, "max_steps": 7})
+    recipe = config.recipe.model_copy(update={"finetune": longer})
+    assert finetune.plan(config.model_copy(update={"recipe": recipe}), DAY).steps[-1].figures["steps"] == 7
+
+
 def test_checkpoints_go_once_the_adapter_is_committed(tuned: tuple[Any, RunCard]) -> None:
     config, _ = tuned
     assert read_manifest(adapter_of(config)) is not None

@@ -33,7 +33,8 @@ from theta_ray.training import mine_pairs
 from theta_ray.training.adapter import Trained, commit_adapter
 from theta_ray.training.checkpoint import newest_step, remove_checkpoints
 from theta_ray.training.checks import check_recipe
-from theta_ray.training.loop import Learner, TrainJob
+from theta_ray.training.loop import Learner, TrainJob, num_steps
+from theta_ray.training.order import Order
 from theta_ray.training.step import Alone, Workers
 from theta_ray.training.teacher import find_teacher
 from theta_ray.training.worker_group import run_on_workers
@@ -63,7 +64,8 @@ def plan(config: Config, day: str) -> Plan:
         return Plan(
             [*steps, PlanStep(STAGE, "", "would run after mine_pairs", figures, ["no pairs are committed"])], {}
         )
-    adapter = make_job(config, day).job.adapter
+    job = make_job(config, day).job
+    adapter, figures = job.adapter, {**figures, "training_pairs": _num_pairs(job), "steps": _num_steps(job)}
     is_done = read_manifest(adapter) is not None
     status, reasons = ("nothing to do: committed", []) if is_done else ("would run", ["no adapter of these pairs yet"])
     sections = config.sections("pairs", "encoder", "finetune")
@@ -86,7 +88,7 @@ def run(config: Config, day: str) -> RunCard:
     upstream = mine_pairs.run(config, day)
     with phases.measure("check model"):
         asked = make_job(config, day)
-    _check_number_of_workers(asked.job.pairs, config.resources)
+    _check_number_of_workers(asked.job, config.resources)
     adapter, workers = asked.job.adapter, {}
     if read_manifest(adapter) is None:
         with holding(adapter, config.resources):
@@ -158,11 +160,20 @@ def make_job(config: Config, day: str) -> Asked:
     return Asked(job, sections, {**inputs, "model": source.identity})
 
 
-def _check_number_of_workers(pairs: Partition, resources: Resources) -> None:
-    """Raise InputError where not every worker could have a pair, before any is started."""
-    manifest = read_manifest(pairs)
+def _num_pairs(job: TrainJob) -> int:
+    manifest = read_manifest(job.pairs)
     assert manifest is not None, "they are mined"
-    count = manifest["counts"]["num_train"]
+    count: int = manifest["counts"]["num_train"]
+    return count
+
+
+def _num_steps(job: TrainJob) -> int:
+    return num_steps(Order(_num_pairs(job), job.finetune.batch_size, job.finetune.seed), job.finetune)
+
+
+def _check_number_of_workers(job: TrainJob, resources: Resources) -> None:
+    """Raise InputError where not every worker could have a pair, before any is started."""
+    count = _num_pairs(job)
     name = "min_actors" if resources.min_actors else "num_actors"
     asked = getattr(resources, name) or 1
     if resources.executor == "ray" and asked > count:
@@ -178,7 +189,8 @@ def _train(asked: Asked, resources: Resources) -> dict[str, Any]:
             work(asked, learner, progress)
         return {"workers": 1}
     with cluster(resources), Progress(STAGE, 1, "adapters") as progress:
-        progress.look = lambda: f"step {newest_step(asked.job.adapter)} is saved"
+        total = _num_steps(asked.job)
+        progress.look = lambda: f"step {newest_step(asked.job.adapter)} of {total} is saved"
         found, count = run_on_workers(work_as_one, asked, asked.job.adapter.fingerprint, resources, progress)
     if isinstance(found, ThetaError):
         raise found

@@ -92,8 +92,7 @@ class Learner:
         # here, so that a split without pairs is told before any step
         self.held_out = held_out(kept, settings.evaluation)
         self.order = Order(len(self.data), settings.batch_size, settings.seed)
-        steps = self.order.num_steps(settings.epochs)
-        self.num_steps = min(steps, settings.max_steps or steps)
+        self.num_steps = num_steps(self.order, settings)
         self.optimizer = make_optimizer(self.parameters, settings)
 
     @property
@@ -243,6 +242,12 @@ def make_optimizer(parameters: dict[str, torch.nn.Parameter], settings: Finetune
             {"params": [p for p in found if p.ndim <= 1], "weight_decay": 0.0, **rates},
         ]
     return torch.optim.AdamW([group for group in groups if group["params"]], betas=BETAS, eps=EPSILON)
+
+
+def num_steps(order: Order, settings: Finetune) -> int:
+    """Optimizer steps of a run: its epochs, or `max_steps` where that is less."""
+    steps = order.num_steps(settings.epochs)
+    return min(steps, settings.max_steps or steps)
 
 
 def rate_at(step: int, num_steps: int, settings: Finetune) -> float:
