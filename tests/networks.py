@@ -48,10 +48,10 @@ def with_resources(config: Config, **values: Any) -> Config:
     return config.model_copy(update={"resources": config.resources.model_copy(update=values)})
 
 
-def tables_of(config: Config) -> Tables:
+def tables_of(config: Config, day: str = DAY) -> Tables:
     """Run the job; the rows of each table in the order of its key."""
-    analyze_network.run(config, DAY)
-    job = analyze_network.make_job(config, DAY)
+    analyze_network.run(config, day)
+    job = analyze_network.make_job(config, day)
     return {
         name: table_of(job.tables[name], schema).sort_by([(key, "ascending") for key in NETWORK_KEYS[name].split(", ")])
         for name, schema in NETWORK_TABLES.items()
