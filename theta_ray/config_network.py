@@ -81,7 +81,7 @@ class Communities(Strict):
     on_backbone: bool = False
     """Co-participation graphs: only edges of the backbone count."""
     min_size: Annotated[int, Field(ge=1)] = 10
-    """Of the communities that are counted apart from all."""
+    """Of the communities that `num_communities_of_min_size` counts."""
 
 
 class Network(Strict):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.corpora import DAY
-from tests.networks import Row, Tables, edges_of, network_config, statistics_of, tables_of
+from tests.networks import Row, Tables, edges_of, network_config, statistics_of, tables_of, with_resources
 from theta_ray.config_network import GraphName
 from theta_ray.network import analyze_network
 from theta_ray.network.definitions import DEFINITIONS
@@ -219,6 +219,21 @@ def test_reciprocity_stands_beside_that_of_random_graphs_of_the_same_degrees(tab
             assert 0 < row["p_value"] <= 1
         if row["statistic"] in ("num_edges", "gini", "num_documents"):
             assert row["num_nulls"] == 0
+
+
+@pytest.mark.parametrize("max_task_edges", [100_000_000, 1])
+def test_communities_of_the_size_that_the_recipe_names_are_counted(tmp_path: Path, max_task_edges: int) -> None:
+    section = {"graphs": ["co_thread"], "projection": {"participants": "all"}, "communities": {"min_size": 3}}
+    # two threads of three and one of two
+    rows = [row(f"p{place}", name, thread=f"p{place // 3 * 3}") for place, name in enumerate("abcdefgh")]
+    # all are one component, which has three communities
+    rows += [row("p8", "a", thread="p30"), row("p9", "d", thread="p30"), row("p10", "g", thread="p30")]
+    config = with_resources(network_config(tmp_path, rows, section), max_task_edges=max_task_edges)
+    tables = tables_of(config)
+    sizes = [community["size"] for community in tables["communities"].to_pylist()]
+    found = statistics_of(tables, "co_thread")
+    assert found["num_communities_of_min_size"] == sum(size >= 3 for size in sizes) == len(sizes) - 1
+    assert found["num_communities_of_10"] == 0
 
 
 def test_top_contexts_add_up_and_name_no_small_group(tmp_path: Path) -> None:

@@ -20,12 +20,14 @@ OF_EVENTS = {
     "num_loops": "Those of authors with themselves: they are no edges.",
     "loop_share": "Loops over events between known authors; NaN without any.",
 }
+OF_RECIPE = {"num_communities_of_min_size": "Communities with at least as many nodes as the recipe's `min_size`."}
 DEFINITIONS: dict[str, str] = {
     **structure.DEFINITIONS,
     **hits.DEFINITIONS,
     **pagerank.DEFINITIONS,
     **communities.DEFINITIONS,
     **community_quality.DEFINITIONS,
+    **OF_RECIPE,
     **measure.DEFINITIONS,
     **episodes.DEFINITIONS,
     **corpus_statistics.DEFINITIONS,

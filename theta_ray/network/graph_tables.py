@@ -103,7 +103,9 @@ def name_edges(task: EdgesTask) -> dict[str, Any]:
 
 def stage(graph: NumberedGraph, measured: Measured) -> None:
     """Stage the tables of a graph."""
-    names = read_names(graph.job, graph.graph)
+    names, sizes = read_names(graph.job, graph.graph), measured.communities.size
+    large = {"num_communities_of_min_size": int((sizes >= graph.job.settings.communities.min_size).sum())}
+    measured.statistics.extend(statistics_of(large, "communities", int((sizes > 0).sum())))
     tables = {
         "nodes": node_rows(graph, names, measured.nodes),
         "communities": community_rows(graph.graph, measured.communities),
