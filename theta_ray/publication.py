@@ -26,6 +26,7 @@ FOLDER = "published"
 Publication = dict[str, Any]
 # What a publication says of its place among the others, beside what it publishes.
 PLACE = ("version", "parent", "current", "withdrawn")
+PAGE = "report"
 READ_AT_ONCE = 16
 
 
@@ -98,7 +99,7 @@ class Publications:
             yield from (self._parse(data, version) for data, version in zip(found, some, strict=True))
 
     def withdrawn_version(self, content: Publication) -> int | None:
-        """The withdrawn version that holds these tables; None where it was not withdrawn."""
+        """The withdrawn version that holds these tables, whatever its page says; None where it was not withdrawn."""
         highest = self.highest()
         withdrawn: list[int] = highest.get("withdrawn", []) if highest is not None else []
         for version in withdrawn:
@@ -174,7 +175,10 @@ def content_of(publication: Publication) -> Publication:
 
 
 def _tables_of(publication: Publication) -> tuple[str, Any]:
-    return publication["date"], publication["tables"]
+    """What a publication holds; of its page only which one: another night to compare with makes it anew."""
+    tables = publication["tables"]
+    page = {PAGE: tables[PAGE]["fingerprint"]} if PAGE in tables else {}
+    return publication["date"], {**tables, **page}
 
 
 def _is_of(publication: Publication, day: str, withdrawn: Any) -> bool:

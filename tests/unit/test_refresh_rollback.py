@@ -15,7 +15,7 @@ from tests.nights import NIGHTS, save_nightly, write_night
 from theta_ray import runtime
 from theta_ray.clean_up import plan as plan_of_clean_up
 from theta_ray.clean_up import run as clean_up
-from theta_ray.config import CleanUp
+from theta_ray.config import CleanUp, Config, Recipe
 from theta_ray.nightly import refresh
 from theta_ray.publication import Publications
 from theta_ray.recipe_files import load_config
@@ -149,6 +149,40 @@ def test_a_night_that_was_taken_back_stays_back_until_something_is_new(
     assert current is not None
     assert (current["date"], current["version"], current["withdrawn"]) == (TWO, 4, [2])
     assert job(capsys, options, "--set", "refresh.publish_version=2")[1]["withdrawn"] == "none"
+
+
+def test_a_page_that_is_made_anew_does_not_bring_back_a_night_that_was_taken_back(
+    tmp_path: Path, bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for night in NIGHTS:
+        write_night(tmp_path, night, "a")
+    options = save_nightly(tmp_path, bert, stages=["embed", "report"])
+    for night in NIGHTS:
+        assert job(capsys, options, "--date", night)[0] == 0
+    assert job(capsys, options, "--set", "refresh.publish_version=1")[1]["withdrawn"] == "2, 3"
+    config = load_config(options[1], resources_path=options[3], root=options[5])
+    told = "version 3 held the same and was withdrawn; --set refresh.publish_version=3 publishes it anyway"
+    planned = refresh.plan(config, THREE).page()
+    assert "report  would run" in planned  # the night before it is another now
+    assert told in planned
+    reasons = []
+    for _ in range(2):
+        code, line, said = job(capsys, options, "--date", THREE)
+        assert code == 0
+        assert told in said
+        reasons.append(line.get("report"))
+    assert [each["date"] for each in published(tmp_path)] == [*NIGHTS, ONE]
+    others = "its section of the recipe, what it is made with, or the nights that it compares with, are others"
+    assert reasons == [others, None]  # the second time there is nothing to do
+    assert "would publish" in refresh.plan(config.model_copy(update={"recipe": _other_page(config)}), THREE).page()
+    assert job(capsys, options, "--date", THREE, "--set", "report.show_text=true")[1]["status"] == "committed"
+    current = Publications(str(tmp_path / "root"), "small").read()
+    assert current is not None
+    assert (current["date"], current["version"]) == (THREE, 5)
+
+
+def _other_page(config: Config) -> Recipe:
+    return config.recipe.model_copy(update={"report": config.recipe.report.model_copy(update={"show_text": True})})
 
 
 def test_a_publication_that_is_not_whole_is_not_published_again(

@@ -36,7 +36,7 @@ from theta_ray.nightly.refresh_stages import (
 )
 from theta_ray.nightly.rollback import roll_back
 from theta_ray.objects import join, list_names
-from theta_ray.publication import Publication, Publications, content_of
+from theta_ray.publication import PAGE, Publication, Publications, content_of
 from theta_ray.runcard import Phases, Plan, PlanStep, RunCard, load_run_card
 from theta_ray.runtime import cluster
 from theta_ray.store import digest_of
@@ -74,7 +74,7 @@ def plan(config: Config, day: str) -> Plan:
             continue
         of_day = [_plan_stage(config, stage, found) for stage in stages]
         made = [step.stage for step in of_day if not step.status.startswith("nothing to do")]
-        status = "would publish" if made else _plan_publication(config, each, stages)
+        status = _plan_publication(config, each, stages, made)
         if found.is_current and found.manifest is not None and all_turned_away(found.manifest):
             status = f"would not publish: {all_turned_away(found.manifest)}"
         steps += [*of_day, PlanStep(STAGE, join(config.root, "published", config.recipe.name), status, {})]
@@ -90,11 +90,14 @@ def _plan_stage(config: Config, stage: str, found: Survey) -> PlanStep:
     return module.plan(config, day).steps[-1]
 
 
-def _plan_publication(config: Config, day: str, stages: tuple[str, ...]) -> str:
+def _plan_publication(config: Config, day: str, stages: tuple[str, ...], made: list[str]) -> str:
+    # a new page alone does not bring back what was withdrawn
+    if any(stage != PAGE for stage in made) or (made and apart(find_tables(stages, config, day)) is not None):
+        return "would publish"
     publications = Publications(config.root, config.recipe.name)
     content, newest = _content(config, day, stages), publications.of_day(day)
     if newest is not None and content_of(newest) == content:
-        return f"nothing to do: published as version {newest['version']}"
+        return "would publish" if made else f"nothing to do: published as version {newest['version']}"
     withdrawn = publications.withdrawn_version(content)
     return "would publish" if withdrawn is None else withdrawn_line(withdrawn)
 

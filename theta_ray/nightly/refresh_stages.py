@@ -176,4 +176,6 @@ def why_stale(newest: Mapping[str, Any] | None, tables: Mapping[str, Committed])
     changed = _others(newest, {table: found.identity for table, found in tables.items()})
     if changed:
         return f"another version of {', '.join(changed)}"
+    if "before" in newest:
+        return "its section of the recipe, what it is made with, or the nights that it compares with, are others"
     return "its section of the recipe, or what it is made with, is new"
