@@ -45,13 +45,16 @@ SMALL: dict[str, Any] = {
 def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
     """BERT's kind: lower-cased word pieces, [CLS] text [SEP]."""
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    # WordPieceTrainer finds and numbers other pieces each time; BpeTrainer the same ones
+    words = Tokenizer(models.BPE())
+    words.normalizer, words.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    num_pieces = (VOCAB_SIZE - len(specials)) // 2
+    words.train_from_iterator(SENTENCES * 3, trainers.BpeTrainer(vocab_size=num_pieces, show_progress=False))
+    pieces = sorted(words.get_vocab())
+    numbered = enumerate([*specials, *pieces, *(f"##{piece}" for piece in pieces)])
+    tokenizer = Tokenizer(models.WordPiece({piece: number for number, piece in numbered}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = words.normalizer, words.pre_tokenizer
     tokenizer.decoder = decoders.WordPiece()
-    tokenizer.train_from_iterator(
-        SENTENCES * 3, trainers.WordPieceTrainer(vocab_size=VOCAB_SIZE, special_tokens=specials, show_progress=False)
-    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")]
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def save_adapter(base: Path, folder: Path, targets: list[str]) -> Path:
     )
     get_peft_model(AutoModel.from_pretrained(base), config).save_pretrained(folder)
     return folder
+
+
+@pytest.mark.parametrize("save", [save_bert, save_roberta, save_qwen3])
+def test_a_model_of_these_tests_is_the_same_each_time(save: Callable[[Path], Path], tmp_path: Path) -> None:
+    one, two = (save(tmp_path / name) for name in ("one", "two"))
+    assert {file.name: file.read_bytes() for file in one.iterdir()} == {
+        file.name: file.read_bytes() for file in two.iterdir()
+    }
 
 
 def test_the_last_token_of_a_batch_equals_an_unpadded_forward(qwen3: Path) -> None:

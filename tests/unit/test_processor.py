@@ -16,7 +16,8 @@ GRAVITON = "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd bf16 i8mm\
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     processor._first_core.cache_clear()
     yield
     processor._first_core.cache_clear()
@@ -37,6 +38,18 @@ def test_the_first_core_tells_name_and_abilities(
     monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert (processor.processor_name(), processor.has_bfloat16(), processor.is_amd()) == told
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "told"), [("AVX512_CORE_VNNI", False), ("avx2", False), ("AVX512_CORE_BF16", True), ("ALL", True)]
+)
+def test_bfloat16_that_onednn_may_not_use_does_not_count(
+    ceiling: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(ZEN)
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", ceiling)
+    assert processor.has_bfloat16() == told
 
 
 def test_a_system_without_such_a_file_is_known_by_its_architecture(

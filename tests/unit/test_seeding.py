@@ -43,6 +43,14 @@ def test_over_seeding_and_k_means_plus_plus_find_what_random_rows_miss() -> None
         assert fits[method].inertia_ < 0.8 * fits["random"].inertia_
 
 
+@pytest.mark.parametrize("spherical", [False, True])
+def test_equal_rows_are_one_seed(spherical: bool) -> None:
+    vectors = np.repeat(planted(5, 40)[0], 7, axis=0)
+    seeds = SEEDINGS["ward"](Data.of(workers(vectors, count=2, spherical=spherical)), 40, 0, spherical=spherical)
+    assert (seeds.record["num_seeds"], seeds.record["num_merged"]) == (40, 40)
+    assert seeds.centroids.shape == (40, vectors.shape[1])
+
+
 def test_many_clusters_are_seeded_in_two_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, cluster = planted(60, 12_000)
     at_once = KMeans(60).fit(vectors)

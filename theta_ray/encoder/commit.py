@@ -183,7 +183,7 @@ def make_card(config: Config, job: EmbedJob, body: dict[str, Any], work: Work) -
             "shards": work.num_shards,
             **_work_figures(work),
             "actors_that_worked": len({call.actor for call in work.calls}),
-            "ramp_seconds": round(work.ramp_seconds(), 1),
+            "ramp_seconds": round(work.ramp_seconds(), 3),
         },
         quarantined=body["quarantined"],
         seconds=work.phases.seconds,

@@ -11,6 +11,8 @@ from pathlib import Path
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
+# Values of ONEDNN_MAX_CPU_ISA (oneDNN, "CPU Dispatcher Control") with which bfloat16 is not multiplied in hardware.
+BELOW_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +31,9 @@ def processor_name() -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware: AVX512-BF16, AMX or Arm's extension."""
+    """Whether the CPU multiplies bfloat16 in hardware, AVX512-BF16, AMX or Arm's extension, and oneDNN may use it."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in BELOW_BFLOAT16:
+        return False
     core = _first_core()
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(f"{core.get('flags')} {core.get('Features')}".split())
 

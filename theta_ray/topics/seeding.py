@@ -95,7 +95,7 @@ def _merged(means: Vectors, weight: Int64, merged: Merges, k: int) -> tuple[Vect
 
 def _spread(data: Data, count: int, seed: int, *, spherical: bool) -> tuple[Vectors, Int64, dict[str, Any]]:
     """Means [K', D] and weights [K'] of the clusters that random rows have after a few steps."""
-    means = data.sample(count, seed, ROWS_PER_SEED)
+    means = _different(data.sample(count, seed, ROWS_PER_SEED))
     share = data.share(ROWS_PER_SEED * len(means))
     record = {"seed": seed, "num_seeds": len(means), "share": share}
     for _ in range(STEPS):
@@ -103,6 +103,12 @@ def _spread(data: Data, count: int, seed: int, *, spherical: bool) -> tuple[Vect
         used = sums.weight > 0
         weight, means = sums.weight[used], sums.means(data.grid)[used].astype(np.float32)
     return means, weight, {**record, "num_merged": len(means)}
+
+
+def _different(rows: Vectors) -> Vectors:
+    """Rows without repeats, in their order: of two equal centroids rounding would choose, on some processors."""
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return rows[np.sort(first)]
 
 
 def _here(rows: Vectors, seed: int, spherical: bool) -> Data:
