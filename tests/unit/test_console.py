@@ -163,6 +163,7 @@ def test_runs_are_listed_newest_first_shown_and_compared(
     ("words", "code", "said"),
     [
         (["show", "--date", "2020-01-01"], 3, "nothing of 2020-01-01 is committed for this recipe"),
+        (["show", "--set", "corpus.min_chars=9"], 3, "run a job, or check --root, --config and --set"),
         (["show", "--table", "hub"], 2, "--table hub: there is none of"),
         (["diff", "v9", "2026-01-31"], 3, "there is no such publication"),
         (

@@ -101,5 +101,7 @@ def _newest_day(config: Config) -> str:
     folder = partition_of(config, "").path.rpartition("/")[0]
     days = [name.removeprefix("dt=") for name in list_names(folder) if name.startswith("dt=")]
     if not days:
-        raise InputError(f"{folder}: nothing is committed for this recipe; run a job, or check --root and --config")
+        raise InputError(
+            f"{folder}: nothing is committed for this recipe; run a job, or check --root, --config and --set"
+        )
     return max(days)
