@@ -7,6 +7,7 @@ import pkgutil
 import re
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,9 @@ def test_a_column_that_another_one_says_as_well_gives_way_and_the_table_says_so(
     assert len(wide) == 4
     assert max(map(len, narrow)) <= 80
     assert narrow[3].split() == ["2026-01-31", "10:35", "11.5", "-", row[-1]]
-    assert narrow[4] == f"without stage: all columns take a width of {max(map(len, wide))}, or --json"
+    told = f"without stage: all columns take a width of {max(map(len, wide))}, or --json"
+    assert narrow[4] == told
+    assert replace(table, note="1 more").lines(80)[4] == f"1 more; {told}"
 
 
 def test_runs_fit_a_terminal_of_80_columns(nights: Config) -> None:

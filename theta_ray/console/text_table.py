@@ -66,11 +66,12 @@ class TextTable:
 
     def _without_spare(self, full_width: int) -> TextTable:
         place = self.columns.index(self.spare)
+        told = f"without {self.spare}: all columns take a width of {full_width}, or --json"
         return replace(
             self,
             columns=self.columns[:place] + self.columns[place + 1 :],
             rows=tuple(row[:place] + row[place + 1 :] for row in self.rows),
-            note=f"without {self.spare}: all columns take a width of {full_width}, or --json",
+            note=f"{self.note}; {told}" if self.note else told,
             spare="",
         )
 
