@@ -233,7 +233,6 @@ def test_communities_of_the_size_that_the_recipe_names_are_counted(tmp_path: Pat
     sizes = [community["size"] for community in tables["communities"].to_pylist()]
     found = statistics_of(tables, "co_thread")
     assert found["num_communities_of_min_size"] == sum(size >= 3 for size in sizes) == len(sizes) - 1
-    assert found["num_communities_of_10"] == 0
 
 
 def test_top_contexts_add_up_and_name_no_small_group(tmp_path: Path) -> None:

@@ -150,7 +150,6 @@ def test_metrics_of_two_cliques_joined_by_an_edge_are_the_closed_forms() -> None
         assert found[f"conductance_{name}"] == pytest.approx(1 / 13, abs=1e-15)
         assert found[f"cut_ratio_{name}"] == pytest.approx(1 / 16, abs=1e-15)
     assert found["community_size_gini"] == 0
-    assert found["num_communities_of_10"] == 0
 
 
 def test_metrics_of_the_karate_club_are_the_pinned_ones() -> None:

@@ -10,8 +10,10 @@ from theta_ray.config import Columns, Input
 from theta_ray.corpus.document import MAX_RECORD_BYTES, Damaged, Document, Rejected, Row, Unit, made_id, printable
 from theta_ray.corpus.files import Line, bare_name, read_json_lines, read_lines
 from theta_ray.corpus.values import (
+    text_to_author,
     text_to_id,
     text_to_ids,
+    to_author,
     to_id,
     to_ids,
     to_links,
@@ -26,10 +28,10 @@ from theta_ray.terminal import escaped
 
 CELLS = {
     "doc_id": to_id,
-    "author_id": to_id,
+    "author_id": to_author,
     "context_id": to_id,
     "parent_id": to_id,
-    "parent_author_id": to_id,
+    "parent_author_id": to_author,
     "container": to_name,
     "created_at": to_time,
     "lang": to_name,
@@ -39,8 +41,13 @@ CELLS = {
     "label": to_name,
     "score": to_score,
 }
-IDS = ("doc_id", "author_id", "context_id", "parent_id", "parent_author_id")
-TEXT_CELLS = {**CELLS, **dict.fromkeys(IDS, text_to_id), "mention_ids": text_to_ids}
+IDS, AUTHORS = ("doc_id", "context_id", "parent_id"), ("author_id", "parent_author_id")
+TEXT_CELLS = {
+    **CELLS,
+    **dict.fromkeys(IDS, text_to_id),
+    **dict.fromkeys(AUTHORS, text_to_author),
+    "mention_ids": text_to_ids,
+}
 # Fields of a document that have a name of their own; the columns are those of the corpus table.
 FIELDS = {"author_id": "author", "parent_author_id": "parent_author"}
 

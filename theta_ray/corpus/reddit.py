@@ -10,9 +10,7 @@ from theta_ray.config import Input
 from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
 from theta_ray.corpus.files import read_json_lines
 from theta_ray.corpus.links import find_links, to_column
-from theta_ray.corpus.values import to_id, to_name, to_score, to_time
-
-GONE = frozenset(("[deleted]", "[removed]", "[deleted by user]", "[ Removed by Reddit ]", "[ Removed by reddit ]"))
+from theta_ray.corpus.values import GONE, to_author, to_id, to_name, to_score, to_time
 
 
 def read_reddit(unit: Unit, spec: Input) -> Iterator[Row]:
@@ -43,13 +41,12 @@ def _document(record: Any, place: int) -> Row:
     text = _comment_text(record) if is_comment else _submission_text(record)
     if text is None:
         return Rejected("deleted_text", f"doc_id {doc_id}", place)
-    author = to_name(record.get("author"))
     return Document(
         doc_id,
         text,
         place,
         "comment" if is_comment else "post",
-        author=None if author in GONE else author,
+        author=to_author(to_name(record.get("author"))),
         context_id=to_id(record.get("link_id")) if is_comment else doc_id,
         parent_id=to_id(record.get("parent_id")) if is_comment else None,
         container=to_name(record.get("subreddit")),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from theta_ray.config import Input
 from theta_ray.corpus.document import Damaged, Document, Rejected, Row, Unit
 from theta_ray.corpus.files import read_json_values
-from theta_ray.corpus.values import to_id, to_name, to_score, to_time
+from theta_ray.corpus.values import to_author, to_id, to_name, to_score, to_time
 
 
 def read_threads(unit: Unit, spec: Input) -> Iterator[Row]:
@@ -111,8 +111,8 @@ def _row(record: dict[str, Any], context: _Context, place: int) -> Row:
 def _author(record: dict[str, Any]) -> str | None:
     author = record.get("author")
     if isinstance(author, dict):
-        return to_id(author.get("id")) or to_name(author.get("name"))
-    return to_id(author)
+        return to_author(author.get("id")) or to_author(to_name(author.get("name")))
+    return to_author(author)
 
 
 def _score(record: dict[str, Any]) -> int | None:

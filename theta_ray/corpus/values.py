@@ -31,6 +31,8 @@ TWITTER_TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(
 NUMBER = re.compile(r"-?\d{1,20}(\.\d+)?")
 SURROGATE = re.compile("[\ud800-\udfff]")
 FLOAT_ID = re.compile(r"-?(\d+)\.0+|-?\d\.?\d*[eE]\+\d+")
+# What Reddit, and copies of it in any format, have in place of a text or a name.
+GONE = frozenset(("[deleted]", "[removed]", "[deleted by user]", "[ Removed by Reddit ]", "[ Removed by reddit ]"))
 
 
 class Microseconds(int):
@@ -72,6 +74,21 @@ def text_to_id(value: str) -> str | None:
         if found:
             return to_id(float(value) if found[1] is None else float(found[1]))
     return value or None
+
+
+def to_author(value: Any) -> str | None:
+    """The id of a person: as `to_id`, and nobody where it is blank or says that the account is gone."""
+    return _person(to_id(value))
+
+
+def text_to_author(value: str) -> str | None:
+    """The id of a person from a CSV cell."""
+    return _person(text_to_id(value))
+
+
+def _person(author: str | None) -> str | None:
+    name = author.strip() if author is not None else ""
+    return author if name and name not in GONE else None
 
 
 def to_time(value: Any) -> int | None:

@@ -18,12 +18,10 @@ from theta_ray.network.graph import Graph, Nodes, Weights
 from theta_ray.network.inequality import gini
 from theta_ray.network.observations import histogram
 
-LARGE = 10
 _OVER = {"mean": "mean", "median": "median", "max": "largest", "weighted_mean": "mean weighted by size"}
 
 DEFINITIONS = {
     "num_communities": "Communities with at least one node.",
-    f"num_communities_of_{LARGE}": f"Communities with at least {LARGE} nodes.",
     "largest_community_share": "Nodes of the largest community over nodes in communities; NaN without any.",
     "community_size_gini": "Gini of the sizes, 2 sum_i i x_i / (n sum x) - (n + 1) / n with x in rising order; NaN "
     "without communities.",
@@ -167,7 +165,6 @@ def community_quality(parts: Split, resolution: float = 1.0) -> dict[str, float]
     between_weight = float(parts.cut_weight.sum()) / 2
     return {
         "num_communities": len(sizes),
-        f"num_communities_of_{LARGE}": int((sizes >= LARGE).sum()),
         "largest_community_share": float(sizes.max() / sizes.sum()) if has_nodes else nan,
         "community_size_gini": gini(histogram(sizes)),
         "modularity": parts.modularity(resolution),
