@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,10 @@ class _Mortal(BlockWorker):
         marks.mkdir(parents=True, exist_ok=True)
         number = len(list(marks.iterdir()))
         (marks / f"{os.getpid()}-{number}").touch()
-        if number == 5:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if number >= 5:  # two workers that look at once may both see more
+            with suppress(FileExistsError):
+                (marks.parent / "died").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
         return super().backward(*arguments)
 
 
