@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from theta_ray.network.block_worker import BlockJob, BlockWorker
 from theta_ray.network.blocks import limits_of
@@ -53,5 +54,9 @@ def answers(engine: Engine, num_nodes: int) -> dict[str, Any]:
         **{f"{name} {side}": getattr(found, side) for name, found in hits.items() for side in ("hub", "authority")},
         **ranks,
         **{f"labels {seed}": engine.label_propagation(seed) for seed in (0, 1)},
-        **{f"split {name}": value for name, value in vars(engine.split(labels)).items()},
+        **{f"split {name}": _dense(value) for name, value in vars(engine.split(labels)).items()},
     }
+
+
+def _dense(value: Any) -> Any:
+    return value.toarray() if issparse(value) else value

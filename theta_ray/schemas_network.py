@@ -84,6 +84,17 @@ COMMUNITIES = pa.schema(
     ]
 )
 
+# Inside of a community and between two; of an undirected graph from the larger one (the smaller id), each edge once.
+COMMUNITY_EDGES = pa.schema(
+    [
+        pa.field("graph", pa.string(), nullable=False),
+        pa.field("source_community_id", pa.int32(), nullable=False),
+        pa.field("target_community_id", pa.int32(), nullable=False),
+        pa.field("num_edges", pa.int64(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+    ]
+)
+
 # `graph` is `corpus` where a figure is of no graph.
 NETWORK_STATS = pa.schema(
     [
@@ -145,6 +156,7 @@ NETWORK_TABLES = {
     "edges": EDGES,
     "nodes": NODES,
     "communities": COMMUNITIES,
+    "community_edges": COMMUNITY_EDGES,
     "topic_communities": TOPIC_COMMUNITIES,
     "top_contexts": TOP_CONTEXTS,
     "network_curves": NETWORK_CURVES,
@@ -156,6 +168,7 @@ NETWORK_KEYS = {
     "edges": "graph, source_id, target_id",
     "nodes": "graph, author_id",
     "communities": "graph, community_id",
+    "community_edges": "graph, source_community_id, target_community_id",
     "topic_communities": "graph, topic_id, community_id",
     "top_contexts": "graph, context",
     "network_curves": "graph, curve, x",

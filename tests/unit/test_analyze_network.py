@@ -200,6 +200,20 @@ def test_nodes_and_communities_agree_with_the_edges(tables: Tables) -> None:
     assert {(row["graph"], row["community_id"]): row["size"] for row in tables["communities"].to_pylist()} == sizes
 
 
+def test_edges_between_communities_are_those_of_their_authors(tables: Tables) -> None:
+    community = {(row["graph"], row["author_id"]): row["community_id"] for row in tables["nodes"].to_pylist()}
+    expected: dict[tuple[str, int, int], list[float]] = {}
+    for row in tables["edges"].to_pylist():
+        ends = [community[row["graph"], row[end]] for end in ("source_id", "target_id")]
+        if None not in ends:
+            key = (row["graph"], *(sorted(ends) if row["graph"].startswith("co_") else ends))
+            cell = expected.setdefault(key, [0, 0])
+            cell[0], cell[1] = cell[0] + 1, cell[1] + row["weight"]
+    found = {tuple(row.values())[:3]: list(row.values())[3:] for row in tables["community_edges"].to_pylist()}
+    assert found == {key: pytest.approx(cell) for key, cell in expected.items()}
+    assert len(found) == len(expected) > len(EDGES)
+
+
 def test_every_statistic_is_there_once_with_its_definition_and_population(tables: Tables) -> None:
     rows = tables["network_stats"].to_pylist()
     names = [(row["graph"], row["statistic"]) for row in rows]

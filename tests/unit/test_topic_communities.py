@@ -8,8 +8,8 @@ from scipy.stats import false_discovery_control, kstest
 
 from theta_ray.network import repeats
 from theta_ray.network.false_discoveries import q_values
-from theta_ray.network.repeats import commonest, copies, repeat_statistics, texts
-from theta_ray.network.top_lists import Row, authors_of, top_list
+from theta_ray.network.repeats import copies, repeat_statistics, texts
+from theta_ray.network.top_lists import Row, top_list
 from theta_ray.network.topic_communities import NO_TOPIC, Talk, enrichment, top_topics
 
 
@@ -123,11 +123,6 @@ def test_lists_name_no_group_of_few_authors_and_none_that_follows_from_the_rest(
         top_list(["a", "a"], np.array([3, 3]), np.array([6, 6]), 9)
 
 
-def test_authors_of_a_group_are_counted_once() -> None:
-    group, author = np.array([0, 0, 0, 2, 2], np.int32), np.array([5, 5, 1, 5, 0], np.int32)
-    assert authors_of(group, author, 4).tolist() == [2, 0, 2, 0]
-
-
 def test_repeats_are_counted_by_text() -> None:
     found = texts(np.array([7, 7, 7, 1, 7], np.uint64), np.array([1, 1, 2, 1, 1], np.uint64))
     assert found.num_documents.tolist() == [1, 3, 1]
@@ -135,8 +130,6 @@ def test_repeats_are_counted_by_text() -> None:
     assert statistics["repeat_share"] == pytest.approx(2 / 5)
     assert statistics["repeated_text_share"] == pytest.approx(3 / 5)
     assert (statistics["num_texts"], statistics["commonest_text_documents"]) == (3, 3)
-    first = commonest(found, 2)
-    assert list(zip(first.high.tolist(), first.low.tolist(), strict=True)) == [(7, 1), (1, 1)]
 
 
 @pytest.mark.parametrize("size", [0, 1])

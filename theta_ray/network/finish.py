@@ -127,7 +127,7 @@ def _staged(job: NetworkJob, table: str, graphs: list[NumberedGraph], ranges: in
         return [("authors", f"{place:05d}") for place in range(ranges)]
     if table == "edges":
         return [("edge_rows", name) for graph in graphs for name in graph.edge_names]
-    if table in ("nodes", "communities"):
+    if table in ("nodes", "communities", "community_edges"):
         return [(table, name) for name in names]
     if table == "top_contexts":
         return [(table, name) for name in names if name.startswith("co_")]

@@ -24,10 +24,16 @@ from theta_ray.network.graph import Graph
 from theta_ray.network.measure import Measured, is_significant, measure, measure_large
 from theta_ray.network.numbered import NumberedGraph, read_names
 from theta_ray.network.statistic import Statistic, statistics_of
-from theta_ray.schemas_network import COMMUNITIES, EDGES, NETWORK_CURVES, NETWORK_STATS, NODES
+from theta_ray.schemas_network import COMMUNITIES, COMMUNITY_EDGES, EDGES, NETWORK_CURVES, NETWORK_STATS, NODES
 from theta_ray.tasks import Executor
 
-STAGED = {"nodes": NODES, "communities": COMMUNITIES, "network_stats": NETWORK_STATS, "network_curves": NETWORK_CURVES}
+STAGED = {
+    "nodes": NODES,
+    "communities": COMMUNITIES,
+    "community_edges": COMMUNITY_EDGES,
+    "network_stats": NETWORK_STATS,
+    "network_curves": NETWORK_CURVES,
+}
 OF_BACKBONE = ("backbone_edges", "backbone_share", "backbone_largest_p")
 
 
@@ -109,6 +115,7 @@ def stage(graph: NumberedGraph, measured: Measured) -> None:
     tables = {
         "nodes": node_rows(graph, names, measured.nodes),
         "communities": community_rows(graph.graph, measured.communities),
+        "community_edges": community_edge_rows(graph.graph, measured.communities),
         "network_stats": statistic_rows(graph.graph, measured.statistics),
         "network_curves": curve_rows(graph.graph, measured.curves),
     }
@@ -143,6 +150,16 @@ def community_rows(graph: str, parts: Split) -> pa.Table:
             values = np.asarray(getattr(parts, field.name))
             columns[field.name] = pa.array(values, from_pandas=True).cast(field.type)
     return pa.table([columns[field.name] for field in COMMUNITIES], schema=COMMUNITIES)
+
+
+def community_edge_rows(graph: str, parts: Split) -> pa.Table:
+    """Rows of table `community_edges`: communities with an edge between them, or inside."""
+    cells = parts.between.tocoo()
+    graphs = pa.repeat(pa.scalar(graph), cells.nnz)
+    columns = [graphs, *(np.asarray(ends, np.int32) for ends in cells.coords)]
+    return pa.table(
+        [*columns, cells.data.real.astype(np.int64), cells.data.imag.astype(np.float64)], schema=COMMUNITY_EDGES
+    )
 
 
 def statistic_rows(graph: str, statistics: list[Statistic]) -> pa.Table:

@@ -61,9 +61,3 @@ def repeat_statistics(found: Histogram) -> dict[str, float]:
         "commonest_text_documents": float(most),
         "commonest_text_share": most / num_documents if num_documents else nothing,
     }
-
-
-def commonest(found: Texts, count: int) -> Texts:
-    """The texts that most documents have, those of as many by their hash. Merges: the first of all ranges' first."""
-    order = np.lexsort((found.low, found.high, -found.num_documents))[:count]
-    return Texts(found.high[order], found.low[order], found.num_documents[order])

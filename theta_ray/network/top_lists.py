@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from theta_ray.network.observations import Integers
 from theta_ray.privacy import MINIMUM, OTHER, publishable
 
-Ids = NDArray[np.int32]
 
 
 class Row(NamedTuple):
@@ -25,19 +24,6 @@ class Row(NamedTuple):
     num_documents: int
     num_authors: int | None
     """None for `other`: an author may be in several of its groups."""
-
-
-def authors_of(group: Ids, author: Ids, num_groups: int) -> Integers:
-    """[groups] distinct authors of each.
-
-    Args:
-        group: [participations] from 0.
-        author: [participations] from 0.
-        num_groups: in all.
-    """
-    width = int(author.max(initial=0)) + 1
-    pairs = np.unique(group.astype(np.int64) * width + author)
-    return np.bincount(pairs // width, minlength=num_groups).astype(np.int64)
 
 
 def top_list(
