@@ -9,12 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from theta_ray.network.observations import Integers
 from theta_ray.privacy import MINIMUM, OTHER, publishable
-
 
 
 class Row(NamedTuple):
