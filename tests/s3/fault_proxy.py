@@ -51,6 +51,9 @@ class Message(NamedTuple):
 class FaultProxy:
     """Listens on a free loopback port for the time of a `with` block. `methods`: break only these."""
 
+    seconds_away: float = 0.0
+    """That every request is on its way."""
+
     def __init__(
         self,
         upstream: str,
@@ -117,6 +120,7 @@ class FaultProxy:
         if EXPECT.search(head):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request = Message(EXPECT.sub(b"", head), await _read_body(reader, head))
+        await asyncio.sleep(self.seconds_away)
         if kind in ERRORS:
             return await _send(writer, _error(kind, method))
         if kind == "stall" and early:

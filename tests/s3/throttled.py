@@ -12,13 +12,14 @@ NUM_OBJECTS = 100
 """Each is created and read: twice as many operations."""
 
 
-def seconds_of_small_operations(server: S3, share: float, *, seed: int) -> float:
+def seconds_of_small_operations(server: S3, share: float, *, seed: int, seconds_away: float = 0.0) -> float:
     """Time of one operation after another where so many requests are answered with `503 SlowDown`."""
     root = server.root("throttled")
     with (
         FaultProxy(server.endpoint, {"slow_down": share}, seed=seed) as proxy,
         s3_client({"AWS_ENDPOINT_URL": proxy.endpoint}),
     ):
+        proxy.seconds_away = seconds_away
         create(f"{root}/first", b"the client is made here")
         start = time.perf_counter()
         for number in range(NUM_OBJECTS):
