@@ -84,7 +84,8 @@ COMMUNITIES = pa.schema(
     ]
 )
 
-# Inside of a community and between two; of an undirected graph from the larger one (the smaller id), each edge once.
+# Inside of one of the 1,000 largest communities and between two; of an undirected graph from the larger one (the
+# smaller id), each edge once.
 COMMUNITY_EDGES = pa.schema(
     [
         pa.field("graph", pa.string(), nullable=False),

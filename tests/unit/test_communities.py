@@ -206,6 +206,19 @@ def test_metrics_of_fifty_random_graphs_are_those_of_networkx(directed: bool) ->
         assert cells.imag.sum() == pytest.approx(parts.weight)
 
 
+@pytest.mark.parametrize("directed", [False, True])
+def test_edges_between_more_communities_than_are_counted_are_those_of_the_largest(
+    directed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = random_graph(3, directed=directed)
+    labels = np.random.default_rng(3).integers(0, 4, graph.num_nodes).astype(np.int32)
+    whole = split(graph, labels)
+    monkeypatch.setattr(quality_module, "LARGEST", 2)
+    cut = split(graph, labels)
+    np.testing.assert_array_equal(cut.between.toarray(), whole.between.toarray()[:2, :2])
+    assert community_quality(cut) == pytest.approx(community_quality(whole), nan_ok=True)
+
+
 def test_all_in_one_community_has_no_modularity_and_no_conductance() -> None:
     graph, _ = known_graph(nx.karate_club_graph())
     found = community_quality(split(graph, np.zeros(34, np.int32)))

@@ -47,6 +47,8 @@ DEFINITIONS = {
     },
 }
 
+# Communities whose edges with each other are counted: a million cells at most, however many communities there are.
+LARGEST = 1000
 
 _OF_EDGES = (
     "num_edges",
@@ -80,8 +82,8 @@ class Split:
     cut_edges: NDArray[np.int64]
     cut_weight: Weights
     between: csr_array
-    """[communities, communities] edges as the real part and their weight as the imaginary one, from rows to columns; of
-    an undirected graph each edge once, above the diagonal or on it."""
+    """[LARGEST, LARGEST] at most: edges as the real part and their weight as the imaginary one, from rows to columns;
+    of an undirected graph each edge once, above the diagonal or on it."""
     directed: bool
 
     @property
@@ -137,8 +139,10 @@ def split(graph: Graph, labels: Nodes) -> Split:
     ends = np.bincount(tail, minlength=count) + np.bincount(head, minlength=count)
     crossing = ~inner
     cut_weight = sums(tail[crossing], weight[crossing]) + sums(head[crossing], weight[crossing])
-    ends_of_cell = (tail, head) if graph.directed else (np.minimum(tail, head), np.maximum(tail, head))
-    between = coo_array((1 + 1j * weight, ends_of_cell), shape=(count, count)).tocsr()
+    low, high = np.minimum(tail, head), np.maximum(tail, head)
+    shown, num_shown = high < LARGEST, min(count, LARGEST)
+    cell = (tail[shown], head[shown]) if graph.directed else (low[shown], high[shown])
+    between = coo_array((1 + 1j * weight[shown], cell), shape=(num_shown, num_shown)).tocsr()
     return Split(
         num_nodes=int(is_in.sum()),
         num_edges=len(tail),
